@@ -1,0 +1,352 @@
+//! What the system catalogs say of a database: every object, with what it depends on.
+//!
+//! Each family of objects has a file of its own, which reads it in bulk (never one query an object) and
+//! writes its entries of the table of contents. This file holds what they share: the list of objects and
+//! the ways to find one. The model is `pg_dump`'s (`src/bin/pg_dump/pg_dump.h`, `DumpableObject`), because
+//! its order and its text are the yardstick.
+
+use std::collections::HashMap;
+
+use crate::{Error, ErrorKind, Result};
+
+pub mod aggregates;
+pub mod comments;
+pub mod constraints;
+pub mod extensions;
+pub mod functions;
+pub mod grants;
+pub mod indexes;
+pub mod large_objects;
+pub mod policies;
+pub mod read;
+pub mod rules;
+pub mod schemas;
+pub mod selection;
+pub mod sequences;
+pub mod statistics;
+pub mod tables;
+pub mod triggers;
+pub mod types;
+
+/// The OIDs of the system catalogs whose objects are addressed (`src/include/catalog/pg_*.h`). They have
+/// never changed.
+pub mod class {
+    /// `pg_type`
+    pub const TYPE: u32 = 1247;
+    /// `pg_proc`
+    pub const PROC: u32 = 1255;
+    /// `pg_class`
+    pub const CLASS: u32 = 1259;
+    /// `pg_database`
+    pub const DATABASE: u32 = 1262;
+    /// `pg_attrdef`
+    pub const ATTRDEF: u32 = 2604;
+    /// `pg_constraint`
+    pub const CONSTRAINT: u32 = 2606;
+    /// `pg_largeobject`; comments and grants of large objects are filed under this one
+    pub const LARGEOBJECT: u32 = 2613;
+    /// `pg_namespace`
+    pub const NAMESPACE: u32 = 2615;
+    /// `pg_rewrite`
+    pub const REWRITE: u32 = 2618;
+    /// `pg_trigger`
+    pub const TRIGGER: u32 = 2620;
+    /// `pg_largeobject_metadata`
+    pub const LARGEOBJECT_METADATA: u32 = 2995;
+    /// `pg_extension`
+    pub const EXTENSION: u32 = 3079;
+    /// `pg_policy`
+    pub const POLICY: u32 = 3256;
+    /// `pg_statistic_ext`
+    pub const STATISTIC_EXT: u32 = 3381;
+    /// `pg_default_acl`
+    pub const DEFAULT_ACL: u32 = 826;
+}
+
+/// The lowest OID that `initdb` does not hand out (`FirstNormalObjectId` in `src/include/access/transam.h`).
+pub const FIRST_NORMAL_OID: u32 = 16384;
+
+/// The number of an object in the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DumpId(pub u32);
+
+/// Where an object stands in the catalogs: the catalog's OID and the row's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    /// OID of the catalog (`tableoid`).
+    pub class: u32,
+    /// OID of the row.
+    pub oid: u32,
+}
+
+impl Address {
+    /// An address.
+    pub fn new(class: u32, oid: u32) -> Self {
+        Self { class, oid }
+    }
+}
+
+/// A set of the parts of an object which can be dumped apart (`DumpComponents` in `pg_dump.h`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts(u8);
+
+impl Parts {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// The statement that creates it.
+    pub const DEFINITION: Self = Self(1);
+    /// Its rows.
+    pub const DATA: Self = Self(2);
+    /// Comments on it.
+    pub const COMMENT: Self = Self(4);
+    /// Security labels on it.
+    pub const LABEL: Self = Self(8);
+    /// Privileges on it.
+    pub const GRANTS: Self = Self(16);
+    /// Row security of it.
+    pub const POLICY: Self = Self(32);
+    /// Everything.
+    pub const ALL: Self = Self(0xff);
+
+    /// Whether any part of `other` is in the set.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The set with the parts of `other`.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The set without the parts of `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The parts that both sets have.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+/// What an object is, with what only its kind has.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // each names the struct that documents it
+pub enum Kind {
+    Schema(schemas::Schema),
+    Extension(extensions::Extension),
+    Type(Box<types::Type>),
+    ShellType {
+        base: DumpId,
+    },
+    Function(Box<functions::Function>),
+    Aggregate(Box<aggregates::Aggregate>),
+    Table(Box<tables::Table>),
+    TableAttach(tables::TableAttach),
+    ColumnDefault(tables::ColumnDefault),
+    Index(Box<indexes::Index>),
+    IndexAttach(indexes::IndexAttach),
+    Statistics(statistics::Statistics),
+    Rule(rules::Rule),
+    Trigger(triggers::Trigger),
+    Constraint(Box<constraints::Constraint>),
+    ForeignKey(Box<constraints::Constraint>),
+    TableData {
+        table: DumpId,
+    },
+    SequenceSet {
+        sequence: DumpId,
+    },
+    /// An array type, or the row type of a table: never dumped, but other objects depend on it.
+    DummyType,
+    DefaultGrants(grants::DefaultGrants),
+    LargeObject(large_objects::LargeObject),
+    LargeObjectData,
+    PreDataBoundary,
+    PostDataBoundary,
+    RefreshMaterializedView {
+        view: DumpId,
+    },
+    Policy(policies::Policy),
+}
+
+/// An object of the database.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its number in the archive.
+    pub id: DumpId,
+    /// Its place in the catalogs; zeros if it stands for no single row.
+    pub address: Address,
+    /// Its name, unquoted.
+    pub name: String,
+    /// Its schema.
+    pub schema: Option<DumpId>,
+    /// The role that owns it, unquoted; empty if its kind has no owner.
+    pub owner: String,
+    /// Its privileges.
+    pub grants: grants::Grants,
+    /// The parts of it that go into the archive.
+    pub dump: Parts,
+    /// The parts that it has at all.
+    pub parts: Parts,
+    /// Whether an extension created it.
+    pub extension_member: bool,
+    /// Whether it says `DEPENDS ON EXTENSION`.
+    pub depends_on_extension: bool,
+    /// The objects that must come before it.
+    pub dependencies: Vec<DumpId>,
+    /// What it is.
+    pub kind: Kind,
+}
+
+impl Object {
+    /// A new object, which nothing has yet decided to dump. [`Catalog::add`] numbers it.
+    pub fn new(address: Address, name: impl Into<String>, kind: Kind) -> Self {
+        Self {
+            id: DumpId(0),
+            address,
+            name: name.into(),
+            schema: None,
+            owner: String::new(),
+            grants: grants::Grants::default(),
+            dump: Parts::NONE,
+            parts: Parts::DEFINITION,
+            extension_member: false,
+            depends_on_extension: false,
+            dependencies: Vec::new(),
+            kind,
+        }
+    }
+
+    /// Whether any part which the object has is to be dumped.
+    pub fn dumps(&self, part: Parts) -> bool {
+        self.dump.and(self.parts).has(part)
+    }
+
+    /// Adds a dependency, once.
+    pub fn depend_on(&mut self, other: DumpId) {
+        self.dependencies.push(other);
+    }
+
+    /// Takes a dependency away, however often it is there.
+    pub fn no_longer_depend_on(&mut self, other: DumpId) {
+        self.dependencies.retain(|dependency| *dependency != other);
+    }
+}
+
+/// What is true of the server and the database as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Server {
+    /// `server_version_num`, such as 150018.
+    pub version_num: u32,
+    /// `server_version`, such as `15.18 (Debian 15.18-0+deb12u1)`.
+    pub version: String,
+    /// Name of the database.
+    pub database: String,
+    /// Encoding of the database.
+    pub encoding: String,
+    /// Whether the server is a standby.
+    pub in_recovery: bool,
+}
+
+/// Everything that was read from the catalogs.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// The server.
+    pub server: Server,
+    /// What the user asked to leave out.
+    pub selection: selection::Selection,
+    /// Role names by OID.
+    pub roles: HashMap<u32, String>,
+    /// Comments, security labels.
+    pub comments: comments::Comments,
+    /// The privileges that objects had when `initdb` or an extension made them.
+    pub initial_grants: grants::InitialGrants,
+    /// Members of extensions, with their extension.
+    pub extension_members: HashMap<Address, DumpId>,
+    objects: Vec<Object>,
+    by_address: HashMap<Address, DumpId>,
+}
+
+impl Catalog {
+    /// A catalog of the given server, with nothing read yet.
+    pub fn new(server: Server, selection: selection::Selection) -> Self {
+        Self { server, selection, ..Self::default() }
+    }
+
+    /// Adds an object and numbers it.
+    ///
+    /// # Panics
+    /// With more than 2^32 objects.
+    pub fn add(&mut self, mut object: Object) -> DumpId {
+        let id = DumpId(u32::try_from(self.objects.len() + 1).expect("fewer than 2^32 objects"));
+        object.id = id;
+        if object.address.oid != 0 {
+            self.by_address.insert(object.address, id);
+        }
+        self.objects.push(object);
+        id
+    }
+
+    /// All objects, in the order in which they were added.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// All objects, to be changed.
+    pub fn objects_mut(&mut self) -> &mut [Object] {
+        &mut self.objects
+    }
+
+    /// The object with a number that this catalog handed out.
+    pub fn get(&self, id: DumpId) -> &Object {
+        &self.objects[id.0 as usize - 1]
+    }
+
+    /// The object with a number that this catalog handed out, to be changed.
+    pub fn get_mut(&mut self, id: DumpId) -> &mut Object {
+        &mut self.objects[id.0 as usize - 1]
+    }
+
+    /// The number of the object at an address.
+    pub fn find(&self, address: Address) -> Option<DumpId> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// The number of the schema with an OID.
+    pub fn schema(&self, oid: u32) -> Result<DumpId> {
+        self.find(Address::new(class::NAMESPACE, oid)).ok_or_else(|| {
+            Error::new(ErrorKind::Catalog, format!("schema with OID {oid} is not in the catalogs"))
+                .hint("A schema was dropped or created while the catalogs were read. Run the backup again.")
+        })
+    }
+
+    /// The name of a role.
+    pub fn role(&self, oid: u32) -> Result<&str> {
+        self.roles.get(&oid).map(String::as_str).ok_or_else(|| {
+            Error::new(ErrorKind::Catalog, format!("role with OID {oid} does not exist"))
+                .hint("An object's owner is missing from pg_roles: repair it with ALTER … OWNER TO.")
+        })
+    }
+
+    /// The name of an object's schema, unquoted; empty if it has none.
+    pub fn schema_name(&self, object: &Object) -> &str {
+        object.schema.map_or("", |schema| &self.get(schema).name)
+    }
+
+    /// `schema.name` of an object, quoted for SQL (`fmtQualifiedDumpable` in `pg_dump.c`).
+    pub fn qualified(&self, object: &Object) -> String {
+        crate::quote::qualified(self.schema_name(object), &object.name)
+    }
+
+    /// The objects of `pg_class` that can hold rows or columns.
+    pub fn tables(&self) -> impl Iterator<Item = (&Object, &tables::Table)> {
+        self.objects.iter().filter_map(|object| match &object.kind {
+            Kind::Table(table) => Some((object, &**table)),
+            _ => None,
+        })
+    }
+}

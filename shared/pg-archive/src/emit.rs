@@ -1,0 +1,170 @@
+//! Turns the objects of a catalog, in their order, into entries of the table of contents.
+//!
+//! Each family writes its own entries (`emit` in its file); what all of them do the same way is here.
+
+use crate::catalog::{Address, Catalog, DumpId, Kind, Object, Parts};
+use crate::toc::{Entry, Section};
+use crate::{Result, catalog};
+
+/// The SQL of an object's main entry.
+pub struct Definition<'a> {
+    /// Name for people and for pg_restore's selection.
+    pub tag: String,
+    /// Kind, in pg_dump's words.
+    pub desc: &'a str,
+    /// Section of the restore.
+    pub section: Section,
+    /// SQL that creates the object.
+    pub create: String,
+    /// SQL that drops it; empty if dropping another object drops it.
+    pub drop: String,
+}
+
+/// Collects entries.
+pub struct Emitter<'a> {
+    /// What is being dumped.
+    pub catalog: &'a Catalog,
+    entries: Vec<Entry>,
+    next_id: u32,
+}
+
+impl<'a> Emitter<'a> {
+    /// An emitter that numbers further entries from above the catalog's objects.
+    ///
+    /// # Panics
+    /// With more than 2^32 objects.
+    pub fn new(catalog: &'a Catalog) -> Self {
+        let next_id = u32::try_from(catalog.objects().len() + 1).expect("fewer than 2^32 objects");
+        Self { catalog, entries: Vec::new(), next_id }
+    }
+
+    /// The entries collected.
+    pub fn finish(self) -> Vec<Entry> {
+        self.entries
+    }
+
+    /// A number for an entry that stands for no object of its own.
+    pub fn next_id(&mut self) -> DumpId {
+        let id = DumpId(self.next_id);
+        self.next_id += 1;
+        id
+    }
+
+    /// Adds an entry as it is.
+    pub fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// Adds the main entry of an object: its number, address, schema and owner, and the given SQL.
+    /// Returns it, so that the few kinds which have more can set it.
+    ///
+    /// # Panics
+    /// Never: the entry was just pushed.
+    pub fn define(&mut self, object: &Object, definition: Definition<'_>) -> &mut Entry {
+        let schema = object.schema.map(|_| self.catalog.schema_name(object).to_owned());
+        self.entries.push(Entry {
+            id: object.id,
+            address: object.address,
+            tag: definition.tag,
+            desc: definition.desc.to_owned(),
+            section: definition.section,
+            definition: Some(definition.create),
+            drop_statement: Some(definition.drop),
+            copy_statement: None,
+            schema,
+            tablespace: None,
+            table_access_method: None,
+            owner: Some(object.owner.clone()),
+            dependencies: Vec::new(),
+            data_file: None,
+        });
+        self.entries.last_mut().expect("an entry was just pushed")
+    }
+
+    /// Adds an entry that hangs on another: a comment, a grant, a label.
+    pub fn attach(&mut self, object: &Object, tag: String, desc: &str, sql: String, on: &[DumpId]) {
+        let id = self.next_id();
+        let schema = object.schema.map(|_| self.catalog.schema_name(object).to_owned());
+        self.entries.push(Entry {
+            id,
+            address: Address::default(),
+            tag,
+            desc: desc.to_owned(),
+            section: Section::None,
+            definition: Some(sql),
+            drop_statement: Some(String::new()),
+            copy_statement: None,
+            schema,
+            tablespace: None,
+            table_access_method: None,
+            owner: Some(object.owner.clone()),
+            dependencies: on.to_vec(),
+            data_file: None,
+        });
+    }
+
+    /// The comment and the security labels of an object, if it has any and they are wanted.
+    /// `kind` and `name` are the words of `COMMENT ON`, the name quoted but not qualified:
+    /// `("FUNCTION", "f(integer)")`.
+    pub fn describe(&mut self, object: &Object, kind: &str, name: &str) {
+        catalog::comments::emit(self, object, kind, name, object.schema.is_some());
+    }
+
+    /// `ALTER … DEPENDS ON EXTENSION` for each extension that the object says it depends on, to be put behind
+    /// its definition (`append_depends_on_extension`). `kind` and `name` are those of the ALTER statement,
+    /// the name qualified.
+    pub fn extension_dependencies(&self, object: &Object, kind: &str, name: &str) -> String {
+        catalog::extensions::depends_on(self.catalog, object, kind, name)
+    }
+
+    /// The privileges of an object that differ from what its creation gives (`dumpACL`).
+    /// `kind` is the word of GRANT (`FUNCTION`), `name` the quoted but unqualified name, `tag` the unquoted one
+    /// for the entry.
+    pub fn grants(&mut self, object: &Object, kind: &str, name: &str, tag: &str) {
+        if object.dumps(Parts::GRANTS) {
+            catalog::grants::emit(self, object, kind, name, tag);
+        }
+    }
+}
+
+/// Writes all entries of the objects in the given order.
+pub fn entries(catalog: &Catalog, order: &[DumpId]) -> Result<Vec<Entry>> {
+    let mut out = Emitter::new(catalog);
+    for id in order {
+        emit_object(&mut out, catalog.get(*id))?;
+    }
+    Ok(out.finish())
+}
+
+fn emit_object(out: &mut Emitter<'_>, object: &Object) -> Result<()> {
+    if object.dump.and(object.parts) == Parts::NONE {
+        return Ok(());
+    }
+    match &object.kind {
+        Kind::Schema(schema) => catalog::schemas::emit(out, object, schema),
+        Kind::Extension(extension) => catalog::extensions::emit(out, object, extension),
+        Kind::Type(type_) => catalog::types::emit(out, object, type_),
+        Kind::ShellType { base } => catalog::types::emit_shell(out, object, *base),
+        Kind::Function(function) => catalog::functions::emit(out, object, function),
+        Kind::Aggregate(aggregate) => catalog::aggregates::emit(out, object, aggregate),
+        Kind::Table(table) => catalog::tables::emit(out, object, table),
+        Kind::TableAttach(attach) => catalog::tables::emit_attach(out, object, attach),
+        Kind::ColumnDefault(default) => catalog::tables::emit_default(out, object, default),
+        Kind::Index(index) => catalog::indexes::emit(out, object, index),
+        Kind::IndexAttach(attach) => catalog::indexes::emit_attach(out, object, attach),
+        Kind::Statistics(statistics) => catalog::statistics::emit(out, object, statistics),
+        Kind::Rule(rule) => catalog::rules::emit(out, object, rule),
+        Kind::Trigger(trigger) => catalog::triggers::emit(out, object, trigger),
+        Kind::Constraint(constraint) | Kind::ForeignKey(constraint) => {
+            catalog::constraints::emit(out, object, constraint)
+        }
+        Kind::TableData { table } => catalog::tables::emit_data(out, object, *table),
+        Kind::SequenceSet { sequence } => catalog::sequences::emit_set(out, object, *sequence),
+        Kind::DefaultGrants(grants) => catalog::grants::emit_default(out, object, grants),
+        Kind::LargeObject(large) => catalog::large_objects::emit(out, object, large),
+        Kind::LargeObjectData => catalog::large_objects::emit_data(out, object),
+        Kind::RefreshMaterializedView { view } => catalog::tables::emit_refresh(out, object, *view),
+        Kind::Policy(policy) => catalog::policies::emit(out, object, policy),
+        Kind::DummyType | Kind::PreDataBoundary | Kind::PostDataBoundary => Ok(()),
+    }
+}

@@ -1,0 +1,119 @@
+//! What can go wrong between a PostgreSQL server and an archive.
+//!
+//! Every error has a kind with a stable code, names its object and its cause, and, where one is known,
+//! says what to do. Sources are kept, never flattened into text.
+
+use std::fmt;
+
+/// The kind of an [`Error`]: decides its code and what a caller may do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// No connection could be opened.
+    Connect,
+    /// An open connection ended before its work was done.
+    ConnectionLost,
+    /// A pooler or a load balancer stands between pgark and the server.
+    NotDirect,
+    /// The server refused a statement.
+    Statement,
+    /// The role lacks a right that the work needs.
+    Permission,
+    /// A lock could not be had in time.
+    LockTimeout,
+    /// A statement was cancelled.
+    Cancelled,
+    /// The catalogs hold something that this version does not understand.
+    Catalog,
+    /// User objects exist that the archive would not hold.
+    Census,
+    /// A table of contents or a data file is not what it should be.
+    Archive,
+    /// The place where the archive's files go or come from failed.
+    Storage,
+    /// The target of a restore is not fit for it.
+    Target,
+    /// What was restored is not what was dumped.
+    Mismatch,
+    /// The request itself makes no sense.
+    Usage,
+}
+
+impl ErrorKind {
+    /// The stable code of this kind, listed in docs/errors.md and never reused.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Connect => "postgres.connect",
+            Self::ConnectionLost => "postgres.connection-lost",
+            Self::NotDirect => "postgres.not-direct",
+            Self::Statement => "postgres.statement",
+            Self::Permission => "postgres.permission",
+            Self::LockTimeout => "postgres.lock-timeout",
+            Self::Cancelled => "postgres.cancelled",
+            Self::Catalog => "postgres.catalog",
+            Self::Census => "dump.census",
+            Self::Archive => "archive.damaged",
+            Self::Storage => "archive.storage",
+            Self::Target => "restore.target",
+            Self::Mismatch => "restore.mismatch",
+            Self::Usage => "usage",
+        }
+    }
+}
+
+/// An error of this crate.
+#[derive(Debug)]
+pub struct Error {
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// The object it happened on, as a person would name it: `table public.orders`.
+    pub object: Option<String>,
+    /// What failed and why; lowercase, no full stop.
+    pub message: String,
+    /// What to do about it, in full sentences.
+    pub hint: Option<String>,
+    /// The error underneath.
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of the given kind with its message.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, object: None, message: message.into(), hint: None, source: None }
+    }
+
+    /// Names the object on which it happened, unless a more exact place has named it already.
+    #[must_use]
+    pub fn on(mut self, object: impl Into<String>) -> Self {
+        self.object.get_or_insert_with(|| object.into());
+        self
+    }
+
+    /// Says what to do about it, unless something more exact was said already.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// Keeps the error underneath.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.object {
+            Some(object) => write!(f, "{object}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,165 @@
+//! One SQL session: statements through the simple query protocol, rows as text.
+//!
+//! Text rows are what catalogs are read with: the values go into SQL text again, and the simple query
+//! protocol leaves no prepared statement behind for a pooler to trip over.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::SqlState;
+
+use crate::{Error, ErrorKind, Result};
+
+/// An open session on a server.
+pub struct Session {
+    client: tokio_postgres::Client,
+}
+
+impl Session {
+    /// Wraps an open client.
+    pub fn new(client: tokio_postgres::Client) -> Self {
+        Self { client }
+    }
+
+    /// The client underneath, for COPY.
+    pub fn client(&self) -> &tokio_postgres::Client {
+        &self.client
+    }
+
+    /// Runs statements whose rows nobody wants.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        self.client.batch_execute(sql).await.map_err(|error| statement_error(error, sql))
+    }
+
+    /// Runs one statement and returns all its rows.
+    pub async fn rows(&self, sql: &str) -> Result<Vec<Row>> {
+        let messages = self.client.simple_query(sql).await.map_err(|error| statement_error(error, sql))?;
+        let mut columns = Arc::new(HashMap::new());
+        let mut rows = Vec::new();
+        for message in messages {
+            match message {
+                SimpleQueryMessage::RowDescription(description) => {
+                    let names =
+                        description.iter().enumerate().map(|(at, column)| (column.name().to_owned(), at));
+                    columns = Arc::new(names.collect());
+                }
+                SimpleQueryMessage::Row(row) => rows.push(Row { columns: Arc::clone(&columns), row }),
+                _ => {}
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Runs a statement that must return exactly one row.
+    pub async fn row(&self, sql: &str) -> Result<Row> {
+        let mut rows = self.rows(sql).await?;
+        match (rows.pop(), rows.len()) {
+            (Some(row), 0) => Ok(row),
+            (_, rest) => {
+                Err(Error::new(ErrorKind::Catalog, format!("expected one row, got {rest} others: {sql}")))
+            }
+        }
+    }
+}
+
+/// One row, its values as text.
+pub struct Row {
+    columns: Arc<HashMap<String, usize>>,
+    row: tokio_postgres::SimpleQueryRow,
+}
+
+impl Row {
+    /// A value that may be NULL.
+    pub fn optional(&self, column: &str) -> Result<Option<&str>> {
+        let at = *self.columns.get(column).ok_or_else(|| {
+            Error::new(ErrorKind::Catalog, format!("a catalog query returned no column {column}"))
+        })?;
+        self.row.try_get(at).map_err(|error| {
+            Error::new(ErrorKind::Catalog, format!("column {column} cannot be read")).because(error)
+        })
+    }
+
+    /// A value that is never NULL.
+    pub fn text(&self, column: &str) -> Result<&str> {
+        self.optional(column)?.ok_or_else(|| {
+            Error::new(ErrorKind::Catalog, format!("a catalog query returned NULL for {column}"))
+        })
+    }
+
+    /// A value that is never NULL, owned.
+    pub fn string(&self, column: &str) -> Result<String> {
+        self.text(column).map(str::to_owned)
+    }
+
+    /// A value that may be NULL, owned.
+    pub fn optional_string(&self, column: &str) -> Result<Option<String>> {
+        Ok(self.optional(column)?.map(str::to_owned))
+    }
+
+    /// A number, such as an OID, that is never NULL.
+    pub fn number<T: std::str::FromStr>(&self, column: &str) -> Result<T> {
+        let text = self.text(column)?;
+        text.parse().map_err(|_| {
+            Error::new(
+                ErrorKind::Catalog,
+                format!("a catalog query returned {text:?} for {column}, not a number"),
+            )
+        })
+    }
+
+    /// A boolean that is never NULL.
+    pub fn flag(&self, column: &str) -> Result<bool> {
+        Ok(self.text(column)? == "t")
+    }
+
+    /// A `"char"` that is never NULL; an empty one (byte 0) is a space.
+    pub fn letter(&self, column: &str) -> Result<char> {
+        Ok(self.text(column)?.chars().next().unwrap_or(' '))
+    }
+
+    /// The elements of a one-dimensional array of OIDs or numbers, or of an `oidvector`.
+    pub fn numbers<T: std::str::FromStr>(&self, column: &str) -> Result<Vec<T>> {
+        let text = self.optional(column)?.unwrap_or_default();
+        let inner = text.trim_start_matches('{').trim_end_matches('}');
+        let parts = inner.split([',', ' ']).filter(|part| !part.is_empty());
+        parts
+            .map(|part| {
+                part.parse().map_err(|_| {
+                    Error::new(ErrorKind::Catalog, format!("a catalog query returned {text:?} for {column}"))
+                })
+            })
+            .collect()
+    }
+}
+
+/// Turns the driver's error for a statement into ours, with the server's own words and its hint.
+pub fn statement_error(error: tokio_postgres::Error, sql: &str) -> Error {
+    if error.is_closed() {
+        return Error::new(ErrorKind::ConnectionLost, "the connection to the server was lost")
+            .hint("Look in the server's log for the reason: a restart, a terminated backend, or the network.")
+            .because(error);
+    }
+    let Some(server) = error.as_db_error() else {
+        return Error::new(ErrorKind::ConnectionLost, "the connection to the server broke").because(error);
+    };
+    let kind = match server.code() {
+        &SqlState::INSUFFICIENT_PRIVILEGE => ErrorKind::Permission,
+        &SqlState::LOCK_NOT_AVAILABLE => ErrorKind::LockTimeout,
+        &SqlState::QUERY_CANCELED => ErrorKind::Cancelled,
+        &SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN => ErrorKind::ConnectionLost,
+        _ => ErrorKind::Statement,
+    };
+    let mut message = format!("{} (SQLSTATE {})", server.message(), server.code().code());
+    if let Some(detail) = server.detail() {
+        message.push_str("; ");
+        message.push_str(detail);
+    }
+    let statement: String = sql.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(160).collect();
+    tracing::debug!(statement, "the server refused a statement");
+    let ours = Error::new(kind, message);
+    match server.hint() {
+        Some(hint) => ours.hint(hint).because(error),
+        None => ours.because(error),
+    }
+}
