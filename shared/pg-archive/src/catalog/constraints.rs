@@ -6,7 +6,7 @@ use crate::emit::Emitter;
 use crate::session::Session;
 
 /// A constraint (`pg_constraint`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Constraint {
     /// The table, unless it is a domain's.
     pub table: Option<DumpId>,
@@ -38,3 +38,6 @@ pub async fn read(_catalog: &mut Catalog, _session: &Session) -> Result<()> {
 pub fn emit(_out: &mut Emitter<'_>, _object: &Object, _constraint: &Constraint) -> Result<()> {
     Ok(())
 }
+
+/// Writes the comment on a constraint.
+pub fn emit_comment(_out: &mut Emitter<'_>, _object: &Object, _constraint: &Constraint) {}
