@@ -96,7 +96,7 @@ impl Attempt<'_> {
             Endpoint::Host { address: None, .. } => {}
         }
         let name = self.endpoint.name();
-        let unknown = |cause: String| self.failure(self.endpoint.to_string(), ErrorKind::UnknownHost, cause);
+        let unknown = |cause: String| failure(self.endpoint.to_string(), ErrorKind::UnknownHost, cause);
         let found = within(
             self.target.connect_timeout,
             tokio::net::lookup_host((name.as_ref(), self.endpoint.port())),
@@ -104,7 +104,7 @@ impl Attempt<'_> {
         .await
         .ok_or_else(|| {
             let cause = format!("no answer from DNS within {}", seconds(self.target.connect_timeout));
-            self.failure(self.endpoint.to_string(), ErrorKind::Timeout, cause)
+            failure(self.endpoint.to_string(), ErrorKind::Timeout, cause)
         })?
         .map_err(|error| unknown(format!("unknown host name ({error})")))?;
         let mut seen = BTreeSet::new();
@@ -177,13 +177,10 @@ impl Attempt<'_> {
             Address::Tcp(_) | Address::Socket => self.endpoint.to_string(),
         };
         let limit = self.target.connect_timeout;
-        match within(limit, self.start(&place, address, password, encrypted)).await {
-            Some(result) => result,
-            None => {
-                let cause = format!("no answer within {}", seconds(limit));
-                Err(self.failure(place, ErrorKind::Timeout, cause))
-            }
-        }
+        within(limit, self.start(&place, address, password, encrypted)).await.unwrap_or_else(|| {
+            let cause = format!("no answer within {}", seconds(limit));
+            Err(failure(place, ErrorKind::Timeout, cause))
+        })
     }
 
     async fn start(
@@ -204,7 +201,7 @@ impl Attempt<'_> {
         let column = |n: usize| row.get(n).cloned().flatten().unwrap_or_default();
         let server_version_num = column(0).parse().map_err(|_| {
             let cause = format!("server_version_num is {:?}: not a PostgreSQL server", column(0));
-            self.failure(place.to_owned(), ErrorKind::Other, cause)
+            failure(place.to_owned(), ErrorKind::Other, cause)
         })?;
         let (in_recovery, read_only) = (column(1) == "t", column(2) == "on");
         self.check_wish(place, in_recovery, read_only)?;
@@ -236,7 +233,7 @@ impl Attempt<'_> {
         if fits {
             Ok(())
         } else {
-            Err(self.failure(place.to_owned(), ErrorKind::SessionAttributes, cause.to_owned()))
+            Err(failure(place.to_owned(), ErrorKind::SessionAttributes, cause.to_owned()))
         }
     }
 
@@ -280,10 +277,10 @@ impl Attempt<'_> {
         }
         config
     }
+}
 
-    fn failure(&self, place: String, kind: ErrorKind, cause: String) -> Failure {
-        Failure { place, kind, cause, hint: None, sqlstate: None }
-    }
+fn failure(place: String, kind: ErrorKind, cause: String) -> Failure {
+    Failure { place, kind, cause, hint: None, sqlstate: None }
 }
 
 /// Runs the future; nothing if the limit passes first.

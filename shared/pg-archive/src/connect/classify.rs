@@ -17,7 +17,7 @@ pub(super) const NO_TLS: &str = "server does not support TLS";
 /// Says what went wrong at a place.
 pub(super) fn failure(place: String, error: &tokio_postgres::Error) -> Failure {
     let (kind, cause, hint) = match error.as_db_error() {
-        Some(refusal) => (server_kind(refusal), server_text(refusal), None),
+        Some(refusal) => (server_kind(refusal), server_text(refusal), server_hint(refusal)),
         None => driver(error),
     };
     Failure { place, kind, cause, hint, sqlstate: error.code().cloned() }
@@ -47,6 +47,24 @@ fn server_kind(refusal: &DbError) -> ErrorKind {
     }
 }
 
+/// A cure that fits the server's reason better than the usual one for its kind.
+fn server_hint(refusal: &DbError) -> Option<String> {
+    let hint = match *refusal.code() {
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            "The message is the server's own: let the role log in, or add a line to pg_hba.conf that admits it to this \
+             database from this machine; sslmode decides between hostssl and hostnossl lines, sslcert and sslkey name \
+             a client certificate."
+        }
+        SqlState::INSUFFICIENT_PRIVILEGE => "GRANT CONNECT ON DATABASE … TO the role.",
+        SqlState::PROTOCOL_VIOLATION if refusal.message().contains("unsupported startup parameter") => {
+            "A connection pooler answered, which takes no such parameter: connect to the server itself, or leave the \
+             parameter out."
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
 fn driver(error: &tokio_postgres::Error) -> (ErrorKind, String, Option<String>) {
     let (summary, source) = (error.to_string(), error.source());
     let cause = source.map(ToString::to_string);
@@ -62,7 +80,10 @@ fn driver(error: &tokio_postgres::Error) -> (ErrorKind, String, Option<String>) 
             Some(cause) => cause.to_owned(),
             None => summary,
         };
-        return (ErrorKind::Authentication, cause, None);
+        let hint = cause.contains("channel binding").then(|| {
+            "channel_binding=require needs sslmode=require or stronger and a password stored as scram-sha-256.".to_owned()
+        });
+        return (ErrorKind::Authentication, cause, hint);
     }
     let cause = cause.map_or(summary.clone(), |cause| match io_kind {
         Some(_) => cause,
@@ -91,7 +112,7 @@ fn rustls_error<'a>(source: &'a (dyn StdError + 'static)) -> Option<&'a rustls::
 }
 
 const NAME_ROOTS: &str = "Name the file of the authority that signed the server's certificate with sslrootcert=FILE \
-    (Supabase and other services offer it for download), or accept any certificate with sslmode=require.";
+    (Supabase and other services offer it for download), or accept any certificate with sslmode=require and no sslrootcert.";
 
 fn tls_hint(cause: &str, error: Option<&rustls::Error>) -> String {
     if cause == NO_TLS {
@@ -99,10 +120,11 @@ fn tls_hint(cause: &str, error: Option<&rustls::Error>) -> String {
             .to_owned();
     }
     let Some(rustls::Error::InvalidCertificate(reason)) = error else {
-        return "The server must offer TLS 1.2 or 1.3; the server's log says what it objected to.".to_owned();
+        return "The server must offer TLS 1.2 or 1.3, and be PostgreSQL 17 or newer for sslnegotiation=direct; its log \
+                says what it objected to."
+            .to_owned();
     };
     match reason {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => NAME_ROOTS.to_owned(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "Connect by a name that stands in the certificate's subjectAltName (the common name does not count), or \
              check only who signed it with sslmode=verify-ca."
@@ -116,7 +138,7 @@ fn tls_hint(cause: &str, error: Option<&rustls::Error>) -> String {
         }
         CertificateError::Other(_) | CertificateError::BadEncoding => {
             "Issue the server's certificate anew as X.509 version 3 with a subjectAltName, or accept any certificate \
-             with sslmode=require."
+             with sslmode=require and no sslrootcert."
                 .to_owned()
         }
         _ => NAME_ROOTS.to_owned(),

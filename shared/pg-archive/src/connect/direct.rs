@@ -70,34 +70,41 @@ pub async fn check_direct(target: &Target, first: &Client, second: &Client) -> R
             error.as_db_error().is_some_and(|refusal| refusal.message().contains("statement pooling"));
         return Err(if pooled { pooler(target, "it refuses transactions") } else { failed(error) });
     }
-    let answers = match ServerIdentity::read(second).await {
-        Ok(held) => ServerIdentity::read(first).await.map(|after| (held, after)),
-        Err(error) => Err(error),
-    };
-    let ended = second.batch_execute("ROLLBACK").await;
-    let (held, after) = answers.map_err(failed)?;
-    ended.map_err(failed)?;
-    judge(target, &before, &held, &after)
+    // While the transaction holds one server session, the first client must still have its own.
+    let during = read_both(second, first).await;
+    second.batch_execute("ROLLBACK").await.map_err(failed)?;
+    let (held, after) = during.map_err(failed)?;
+    // Now every pooled session is idle. A pooler hands out either the one used last, which the second client gets
+    // back and then the first one gets too, or the one idle longest, which is the first client's.
+    let (again, last) = read_both(second, first).await.map_err(failed)?;
+    judge(target, &[before, after, last], &[held, again])
 }
 
-/// Judges what the first connection said before and after the second one opened a transaction.
-fn judge(
-    target: &Target,
-    before: &ServerIdentity,
-    held: &ServerIdentity,
-    after: &ServerIdentity,
-) -> Result<(), Error> {
-    if before.is_same_session(held) || after.is_same_session(held) {
-        return Err(pooler(target, &format!("two connections share server process {}", held.backend_pid)));
+/// Asks one connection, then the other.
+async fn read_both(
+    one: &Client,
+    other: &Client,
+) -> Result<(ServerIdentity, ServerIdentity), tokio_postgres::Error> {
+    Ok((ServerIdentity::read(one).await?, ServerIdentity::read(other).await?))
+}
+
+/// Judges what two connections said of themselves in the course of the check.
+fn judge(target: &Target, first: &[ServerIdentity], second: &[ServerIdentity]) -> Result<(), Error> {
+    for answer in first {
+        if second.iter().any(|other| answer.is_same_session(other)) {
+            return Err(pooler(
+                target,
+                &format!("two connections share server process {}", answer.backend_pid),
+            ));
+        }
     }
-    if !before.is_same_session(after) {
-        let cause = format!(
-            "one connection moved from server process {} to {}",
-            before.backend_pid, after.backend_pid
-        );
-        return Err(pooler(target, &cause));
+    for pair in first.windows(2).chain(second.windows(2)) {
+        if !pair[0].is_same_session(&pair[1]) {
+            let (from, to) = (&pair[0].backend_pid, &pair[1].backend_pid);
+            return Err(pooler(target, &format!("one connection moved from server process {from} to {to}")));
+        }
     }
-    check_same_server(target, before, held)
+    check_same_server(target, &first[0], &second[0])
 }
 
 /// Checks that a further connection reached the same server as the first one.
@@ -161,56 +168,28 @@ mod tests {
 
     #[test]
     fn answers_are_judged() {
-        let standby = ServerIdentity { in_recovery: true, ..session("2", "10.5") };
-        let moved = ServerIdentity { address: Some("::1".into()), ..session("2", "10.5") };
+        use ErrorKind::{Pooler, ReaderEndpoint};
+        let (one, two, three) = (|| session("1", "10.5"), || session("2", "10.5"), || session("3", "10.5"));
+        let standby = || ServerIdentity { in_recovery: true, ..two() };
+        let elsewhere = || ServerIdentity { address: Some("::1".into()), ..two() };
+        let restarted = || session("1", "20.5");
         let cases = [
+            ("two sessions", [one(), one(), one()], [two(), two()], None),
+            ("one server with two addresses", [one(), one(), one()], [elsewhere(), elsewhere()], None),
+            ("shared at once", [one(), two(), two()], [one(), one()], Some(Pooler)),
+            ("shared in the end", [one(), one(), two()], [two(), two()], Some(Pooler)),
+            ("first one moved", [one(), three(), three()], [two(), two()], Some(Pooler)),
+            ("second one moved", [one(), one(), one()], [two(), three()], Some(Pooler)),
             (
-                "two sessions of one server",
-                session("1", "10.5"),
-                session("2", "10.5"),
-                session("1", "10.5"),
-                None,
+                "other server, same process number",
+                [one(), one(), one()],
+                [restarted(), restarted()],
+                Some(ReaderEndpoint),
             ),
-            ("one server with two addresses", session("1", "10.5"), moved, session("1", "10.5"), None),
-            (
-                "shared",
-                session("1", "10.5"),
-                session("1", "10.5"),
-                session("1", "10.5"),
-                Some(ErrorKind::Pooler),
-            ),
-            (
-                "moved away",
-                session("1", "10.5"),
-                session("1", "10.5"),
-                session("2", "10.5"),
-                Some(ErrorKind::Pooler),
-            ),
-            (
-                "moved",
-                session("1", "10.5"),
-                session("2", "10.5"),
-                session("3", "10.5"),
-                Some(ErrorKind::Pooler),
-            ),
-            (
-                "restart",
-                session("1", "1"),
-                session("2", "2"),
-                session("1", "1"),
-                Some(ErrorKind::ReaderEndpoint),
-            ),
-            (
-                "same process number",
-                session("1", "1"),
-                session("1", "2"),
-                session("1", "1"),
-                Some(ErrorKind::ReaderEndpoint),
-            ),
-            ("standby", session("1", "10.5"), standby, session("1", "10.5"), Some(ErrorKind::ReaderEndpoint)),
+            ("standby", [one(), one(), one()], [standby(), standby()], Some(ReaderEndpoint)),
         ];
-        for (case, before, held, after, expected) in cases {
-            let result = judge(&target("h"), &before, &held, &after);
+        for (case, first, second, expected) in cases {
+            let result = judge(&target("h"), &first, &second);
             assert_eq!(result.err().map(|error| error.kind()), expected, "{case}");
         }
     }

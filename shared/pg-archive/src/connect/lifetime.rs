@@ -23,7 +23,7 @@ type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 const REASON_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Learns when and why a connection ended. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Closed {
     end: watch::Receiver<Option<End>>,
     place: Arc<str>,
@@ -97,6 +97,15 @@ impl Closed {
             Error::new(ErrorKind::Lost, format!("connection to {} lost: {text}", self.place), hint)
                 .with_sqlstate(failure.sqlstate),
         )
+    }
+}
+
+impl std::fmt::Debug for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Closed")
+            .field("place", &self.place)
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
     }
 }
 

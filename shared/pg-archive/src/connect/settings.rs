@@ -14,6 +14,7 @@ use super::problems::{Findings, Problems};
 use super::secret::Secret;
 use super::target::{
     ClientCertificate, Endpoint, Keepalive, Roots, SessionAttributes, SslMode, Target, TlsSettings,
+    TlsVersions,
 };
 use super::{conninfo, url};
 
@@ -237,7 +238,7 @@ impl Reader<'_> {
         if direct && mode < SslMode::Require {
             self.findings.add("sslnegotiation=direct needs sslmode=require or stronger");
         }
-        let (tls12, tls13) = self.protocol_versions();
+        let versions = self.protocol_versions();
         let client = self.client_certificate(home.as_deref());
         let roots = match self.text("sslrootcert") {
             _ if system => Roots::System { ssl_cert_file },
@@ -245,19 +246,22 @@ impl Reader<'_> {
             None => Roots::Default { home },
         };
         let server_name_indication = self.integer("sslsni", 1) != 0;
-        TlsSettings { mode, roots, client, server_name_indication, direct, tls12, tls13 }
+        TlsSettings { mode, roots, client, server_name_indication, direct, versions }
     }
 
-    /// Whether TLS 1.2 and 1.3 may be used; older versions are never used.
-    fn protocol_versions(&mut self) -> (bool, bool) {
-        let old = [("TLSv1", 10), ("TLSv1.1", 11), ("TLSv1.2", 12), ("TLSv1.3", 13)];
-        let lowest = self.choice("ssl_min_protocol_version", 12, &old);
-        let highest = self.choice("ssl_max_protocol_version", 13, &old);
+    fn protocol_versions(&mut self) -> TlsVersions {
+        let known = [("TLSv1", 10), ("TLSv1.1", 11), ("TLSv1.2", 12), ("TLSv1.3", 13)];
+        let lowest = self.choice("ssl_min_protocol_version", 12, &known);
+        let highest = self.choice("ssl_max_protocol_version", 13, &known);
         if highest < 12 || lowest > highest {
             self.findings
                 .add("ssl_min_protocol_version and ssl_max_protocol_version leave neither TLS 1.2 nor 1.3");
         }
-        (lowest <= 12, highest >= 13)
+        match (lowest, highest) {
+            (13, _) => TlsVersions::Only13,
+            (_, 13) => TlsVersions::Both,
+            _ => TlsVersions::Only12,
+        }
     }
 
     fn client_certificate(&mut self, home: Option<&std::path::Path>) -> Option<ClientCertificate> {

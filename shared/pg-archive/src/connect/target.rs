@@ -82,13 +82,20 @@ pub(super) enum Roots {
 pub(super) struct TlsSettings {
     pub(super) mode: SslMode,
     pub(super) roots: Roots,
-    /// Certificate and key to show to the server, and whether to do without them when they are missing.
+    /// Certificate and key to show to the server.
     pub(super) client: Option<ClientCertificate>,
     pub(super) server_name_indication: bool,
     /// `sslnegotiation=direct` of PostgreSQL 17.
     pub(super) direct: bool,
-    pub(super) tls12: bool,
-    pub(super) tls13: bool,
+    pub(super) versions: TlsVersions,
+}
+
+/// Versions of TLS to offer; older ones are never used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TlsVersions {
+    Both,
+    Only12,
+    Only13,
 }
 
 /// Files of the client certificate.

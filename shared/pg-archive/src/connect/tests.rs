@@ -158,10 +158,10 @@ fn parameters_take_effect() {
         ("user=u sslcertmode=disable", &[("HOME", "/h")], "client: None"),
         ("user=u sslsni=0", &[], "server_name_indication: false"),
         ("user=u sslmode=require sslnegotiation=direct", &[], "direct: true"),
-        ("user=u", &[], "tls12: true, tls13: true"),
-        ("user=u ssl_min_protocol_version=TLSv1.3", &[], "tls12: false, tls13: true"),
-        ("user=u ssl_max_protocol_version=TLSv1.2", &[], "tls12: true, tls13: false"),
-        ("user=u ssl_min_protocol_version=TLSv1", &[], "tls12: true, tls13: true"),
+        ("user=u", &[], "versions: Both"),
+        ("user=u ssl_min_protocol_version=TLSv1.3", &[], "versions: Only13"),
+        ("user=u ssl_max_protocol_version=TLSv1.2", &[], "versions: Only12"),
+        ("user=u ssl_min_protocol_version=TLSv1", &[], "versions: Both"),
         ("user=u passfile=/p", &[("PGPASSFILE", "/e")], r#"passfile: Some("/p")"#),
         ("user=u", &[("PGPASSFILE", "/e"), ("HOME", "/h")], r#"passfile: Some("/e")"#),
         ("user=u", &[("HOME", "/h")], r#"passfile: Some("/h/.pgpass")"#),
@@ -347,6 +347,76 @@ async fn a_silent_server_is_a_time_out() {
     let error = connect(&target).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert!(error.to_string().ends_with("no answer within 2 s"), "{error}");
+}
+
+/// A server that has no TLS and refuses every login with this SQLSTATE and message. Returns its port.
+async fn refusing_server(sqlstate: &'static str, message: &'static str) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    const SSL_REQUEST: u32 = 80_877_103;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let (len, version) = (socket.read_u32().await.unwrap(), socket.read_u32().await.unwrap());
+            if version == SSL_REQUEST {
+                socket.write_all(b"N").await.unwrap();
+                continue;
+            }
+            let mut parameters = vec![0; len as usize - 8];
+            socket.read_exact(&mut parameters).await.unwrap();
+            let fields = format!("SFATAL\0VFATAL\0C{sqlstate}\0M{message}\0\0");
+            socket.write_all(b"E").await.unwrap();
+            socket.write_u32(u32::try_from(fields.len()).unwrap() + 4).await.unwrap();
+            socket.write_all(fields.as_bytes()).await.unwrap();
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let cases = [
+        ("28P01", "password authentication failed", ErrorKind::Authentication),
+        ("28000", "no pg_hba.conf entry", ErrorKind::Authentication),
+        ("42501", "permission denied for database", ErrorKind::Authentication),
+        ("3D000", "database does not exist", ErrorKind::NoDatabase),
+        ("08P01", "no such database: d", ErrorKind::NoDatabase),
+        ("53300", "sorry, too many clients already", ErrorKind::TooManyConnections),
+        ("57P03", "the database system is starting up", ErrorKind::Unavailable),
+        ("57P01", "terminating connection due to administrator command", ErrorKind::Unavailable),
+        ("XX000", "Tenant or user not found", ErrorKind::Other),
+    ];
+    for (sqlstate, message, kind) in cases {
+        let port = refusing_server(sqlstate, message).await;
+        for sslmode in ["disable", "prefer"] {
+            let target =
+                parse(&format!("postgres://u:hush@127.0.0.1:{port}/d?sslmode={sslmode}"), &[]).unwrap();
+            let error = connect(&target).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{sslmode}: {error}");
+            assert_eq!(error.sqlstate().unwrap().code(), sqlstate);
+            let expected = format!(
+                "cannot connect to database \"d\" as \"u\": 127.0.0.1:{port}: {message} [SQLSTATE {sqlstate}]"
+            );
+            assert_eq!(error.to_string(), expected);
+        }
+        let target = parse(&format!("postgres://u@127.0.0.1:{port}/d?sslmode=require"), &[]).unwrap();
+        let error = connect(&target).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert!(error.to_string().ends_with("TLS: server does not support TLS"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_login_ends_the_search_and_a_starting_server_does_not() {
+    let starting = refusing_server("57P03", "the database system is starting up").await;
+    let refusing = refusing_server("28P01", "password authentication failed").await;
+    let hosts = format!("127.0.0.1:{starting},127.0.0.1:{refusing},127.0.0.1:1");
+    let target = parse(&format!("postgres://u:p@{hosts}/d"), &[]).unwrap();
+    let error = connect(&target).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("starting up") && text.contains("password") && !text.contains(":1:"), "{text}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::verifier::{Check, Trusted, Verifier};
-use super::target::{ClientCertificate, Roots, SslMode, TlsSettings};
+use super::target::{ClientCertificate, Roots, SslMode, TlsSettings, TlsVersions};
 
 /// Roots of Amazon RDS and Aurora; `certs/README.md` says where they come from.
 const RDS_ROOTS: &str = include_str!("../../certs/rds-global-bundle.pem");
@@ -51,7 +51,7 @@ pub(super) struct Tls {
 pub(super) fn client(settings: &TlsSettings) -> Result<Tls, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let check = check(settings)?;
-    let verifies = !matches!(check, Check::Nothing);
+    let can_fail = !matches!(check, Check::Nothing);
     let verifier = Verifier::new(check, provider.signature_verification_algorithms);
     let mut config = builder(settings, provider)?
         .dangerous()
@@ -61,7 +61,7 @@ pub(super) fn client(settings: &TlsSettings) -> Result<Tls, String> {
     if settings.direct {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
-    Ok(Tls { connector: MakeRustlsConnect::new(config), verifies })
+    Ok(Tls { connector: MakeRustlsConnect::new(config), verifies: can_fail })
 }
 
 type Builder<State> = rustls::ConfigBuilder<ClientConfig, State>;
@@ -70,13 +70,13 @@ fn builder(
     settings: &TlsSettings,
     provider: Arc<CryptoProvider>,
 ) -> Result<Builder<rustls::WantsVerifier>, String> {
-    let versions: Vec<&'static SupportedProtocolVersion> =
-        [(settings.tls13, &version::TLS13), (settings.tls12, &version::TLS12)]
-            .into_iter()
-            .filter_map(|(allowed, version)| allowed.then_some(version))
-            .collect();
+    let versions: &[&'static SupportedProtocolVersion] = match settings.versions {
+        TlsVersions::Both => &[&version::TLS13, &version::TLS12],
+        TlsVersions::Only12 => &[&version::TLS12],
+        TlsVersions::Only13 => &[&version::TLS13],
+    };
     ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&versions)
+        .with_protocol_versions(versions)
         .map_err(|error| error.to_string())
 }
 

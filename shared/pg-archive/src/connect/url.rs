@@ -5,6 +5,8 @@
 //! database name is a problem, because it is nearly always a password that was not percent-encoded,
 //! and connecting would print half of it as a host name.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 use super::parameters::Parameters;
@@ -117,11 +119,9 @@ fn decode(place: &str, text: &str, findings: &mut Findings) -> Option<String> {
         ));
         return None;
     }
-    match percent_decode_str(text).decode_utf8() {
-        Ok(value) => Some(value.into_owned()),
-        Err(_) => {
-            findings.add(format!("{place} is not UTF-8 after percent-decoding"));
-            None
-        }
+    let decoded = percent_decode_str(text).decode_utf8().ok();
+    if decoded.is_none() {
+        findings.add(format!("{place} is not UTF-8 after percent-decoding"));
     }
+    decoded.map(Cow::into_owned)
 }
