@@ -151,9 +151,10 @@ pub fn emit(out: &mut Emitter<'_>, object: &Object, aggregate: &Aggregate) -> Re
     let identity = with(&aggregate.identity_arguments);
     if object.dumps(Parts::DEFINITION) {
         let schema = quote::identifier(out.catalog.schema_name(object));
-        let tag = match has_arguments {
-            true => signature(out.catalog, &object.name, &aggregate.argument_types)?,
-            false => format!("{}(*)", object.name),
+        let tag = if has_arguments {
+            signature(out.catalog, &object.name, &aggregate.argument_types)?
+        } else {
+            format!("{}(*)", object.name)
         };
         let definition = Definition {
             tag,

@@ -42,7 +42,7 @@ fn malformed(config: &str) -> Error {
 }
 
 /// A stored list as SQL literals. An empty list, which `SET … FROM CURRENT` can store, is written as one empty
-/// name: it finds nothing either, while pg_dump writes a statement that does not parse.
+/// name: it finds nothing either, while `pg_dump` writes a statement that does not parse.
 fn list(value: &str) -> Option<String> {
     let names = list_elements(value)?;
     if names.is_empty() {
