@@ -24,7 +24,7 @@ pub struct Type {
     pub kind: char,
     /// The shell type that stands in for it while its I/O functions are created.
     pub shell: Option<DumpId>,
-    /// CHECK (and from 17 NOT NULL) constraints of a domain.
+    /// CHECK (and from 17 NOT NULL) constraints of a domain; `constraints.rs` reads them and adds them here.
     pub constraints: Vec<DumpId>,
     /// OID of the relation that holds the columns of a composite type (`typrelid`), or 0.
     pub relation: u32,
@@ -74,13 +74,11 @@ const TYPES: &str = "SELECT oid, typname, typnamespace, typowner, typacl, \
     (SELECT typarray FROM pg_catalog.pg_type te WHERE oid = pg_type.typelem) = oid AS isarray \
     FROM pg_catalog.pg_type";
 
-/// Reads all types, and the constraints of the domains that are dumped (`getTypes`).
+/// Reads all types (`getTypes`).
 pub async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
     for row in session.rows(TYPES).await? {
         read_type(catalog, &row)?;
     }
-    domains::read_constraints(catalog, session, &dumped(catalog, 'd')).await?;
-
     let mut details = enums::read(session, &dumped(catalog, 'e')).await?;
     details.extend(bases::read(catalog, session, &dumped(catalog, 'b')).await?);
     details.extend(composites::read(session, &dumped(catalog, 'c')).await?);

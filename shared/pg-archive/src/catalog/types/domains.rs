@@ -1,11 +1,11 @@
-//! Domains and their constraints (`dumpDomain`, `getDomainConstraints`).
+//! Domains (`dumpDomain`).
 //!
-//! A constraint that was never validated, or that takes part in a loop, is made by a statement of its own:
-//! `constraints.rs` writes that one. All others stand inside the CREATE DOMAIN.
+//! Their constraints are read in `constraints.rs`. One that was never validated, or that takes part in a loop, is
+//! made by a statement of its own, which is written there too. All others stand inside the CREATE DOMAIN, here.
 
 use super::{Detail, Type, collation, default, oid_array};
 use crate::catalog::constraints::Constraint;
-use crate::catalog::{Address, Catalog, Kind, Object, Parts, class};
+use crate::catalog::{Catalog, Kind, Object};
 use crate::emit::Emitter;
 use crate::session::{Row, Session};
 use crate::{Result, quote};
@@ -47,53 +47,6 @@ pub(super) async fn read(session: &Session, oids: &[u32]) -> Result<Vec<(u32, De
         Ok((row.number("oid")?, Detail::Domain(domain)))
     };
     session.rows(&sql).await?.iter().map(domain).collect()
-}
-
-/// Reads the constraints of the given domains: CHECK, and from 17 also NOT NULL.
-pub(super) async fn read_constraints(catalog: &mut Catalog, session: &Session, oids: &[u32]) -> Result<()> {
-    let kinds = if catalog.server.version_num >= 170_000 { "'c', 'n'" } else { "'c'" };
-    let sql = format!(
-        "SELECT oid, contypid, conname, contype, convalidated, \
-         pg_catalog.pg_get_constraintdef(oid) AS consrc \
-         FROM pg_catalog.pg_constraint WHERE contypid = ANY ({}) AND contype IN ({kinds}) \
-         ORDER BY contypid, conname",
-        oid_array(oids)
-    );
-    for row in session.rows(&sql).await? {
-        if let Some(domain) = catalog.find(Address::new(class::TYPE, row.number("contypid")?)) {
-            let constraint = Constraint {
-                table: None,
-                domain: Some(domain),
-                kind: row.letter("contype")?,
-                definition: Some(row.string("consrc")?),
-                index: None,
-                deferrable: false,
-                deferred: false,
-                local: true,
-                separate: !row.flag("convalidated")?,
-            };
-            let address = Address::new(class::CONSTRAINT, row.number("oid")?);
-            add_constraint(catalog, address, row.text("conname")?, constraint);
-        }
-    }
-    Ok(())
-}
-
-fn add_constraint(catalog: &mut Catalog, address: Address, name: &str, constraint: Constraint) {
-    let Some(domain) = constraint.domain else { return };
-    let separate = constraint.separate;
-    let mut object = Object::new(address, name, Kind::Constraint(Box::new(constraint)));
-    object.schema = catalog.get(domain).schema;
-    object.dump = Parts::ALL;
-    let id = catalog.add(object);
-    let domain = catalog.get_mut(domain);
-    // The domain has to wait for whatever its constraint depends on. A separate one comes behind it anyway.
-    if !separate {
-        domain.depend_on(id);
-    }
-    if let Kind::Type(type_) = &mut domain.kind {
-        type_.constraints.push(id);
-    }
 }
 
 /// The constraints that are made inside the domain.
