@@ -266,6 +266,8 @@ pub struct Catalog {
     pub comments: comments::Comments,
     /// The privileges that objects had when `initdb` or an extension made them.
     pub initial_grants: grants::InitialGrants,
+    /// What `format_type` calls each type, by OID; see [`types::formatted`].
+    pub type_names: HashMap<u32, String>,
     /// Members of extensions, with their extension.
     pub extension_members: HashMap<Address, DumpId>,
     /// What a user should know, though the dump goes on.
