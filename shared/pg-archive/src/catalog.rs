@@ -24,9 +24,11 @@ pub mod schemas;
 pub mod selection;
 pub mod sequences;
 pub mod statistics;
+mod table_parts;
 pub mod tables;
 pub mod triggers;
 pub mod types;
+pub mod views;
 
 /// The OIDs of the system catalogs whose objects are addressed (`src/include/catalog/pg_*.h`). They have
 /// never changed.

@@ -100,6 +100,8 @@ pub struct Column {
     pub type_name: String,
     /// OID of the type.
     pub type_oid: u32,
+    /// Its collation, qualified and quoted, if that is not the type's own.
+    pub collation: Option<String>,
     /// `attisdropped`.
     pub dropped: bool,
     /// `attnotnull`, as a flag of the column (before 18) .
