@@ -269,6 +269,8 @@ pub struct Catalog {
     pub initial_grants: grants::InitialGrants,
     /// Members of extensions, with their extension.
     pub extension_members: HashMap<Address, DumpId>,
+    /// What a user should know, though the dump goes on.
+    pub warnings: Vec<String>,
     objects: Vec<Object>,
     by_address: HashMap<Address, DumpId>,
 }
@@ -286,7 +288,7 @@ impl Catalog {
     pub fn add(&mut self, mut object: Object) -> DumpId {
         let id = DumpId(u32::try_from(self.objects.len() + 1).expect("fewer than 2^32 objects"));
         object.id = id;
-        if object.address.oid != 0 {
+        if object.address.class != 0 {
             self.by_address.insert(object.address, id);
         }
         self.objects.push(object);

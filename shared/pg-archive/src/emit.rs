@@ -2,6 +2,8 @@
 //!
 //! Each family writes its own entries (`emit` in its file); what all of them do the same way is here.
 
+use std::collections::HashMap;
+
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object, Parts};
 use crate::toc::{Entry, Section};
 use crate::{Result, catalog};
@@ -24,7 +26,9 @@ pub struct Definition<'a> {
 pub struct Emitter<'a> {
     /// What is being dumped.
     pub catalog: &'a Catalog,
+    files: &'a HashMap<DumpId, Vec<String>>,
     entries: Vec<Entry>,
+    data_entries: HashMap<DumpId, Vec<DumpId>>,
     next_id: u32,
 }
 
@@ -33,14 +37,24 @@ impl<'a> Emitter<'a> {
     ///
     /// # Panics
     /// With more than 2^32 objects.
-    pub fn new(catalog: &'a Catalog) -> Self {
+    pub fn new(catalog: &'a Catalog, files: &'a HashMap<DumpId, Vec<String>>) -> Self {
         let next_id = u32::try_from(catalog.objects().len() + 1).expect("fewer than 2^32 objects");
-        Self { catalog, entries: Vec::new(), next_id }
+        Self { catalog, files, entries: Vec::new(), data_entries: HashMap::new(), next_id }
     }
 
-    /// The entries collected.
-    pub fn finish(self) -> Vec<Entry> {
-        self.entries
+    /// The entries collected, and the numbers of the data entries of each table.
+    pub fn finish(self) -> (Vec<Entry>, HashMap<DumpId, Vec<DumpId>>) {
+        (self.entries, self.data_entries)
+    }
+
+    /// The data files that the rows of a table were planned into.
+    pub fn files_of(&self, table: DumpId) -> &'a [String] {
+        self.files.get(&table).map_or(&[], Vec::as_slice)
+    }
+
+    /// Remembers that an entry holds rows of a table.
+    pub fn note_data_entry(&mut self, table: DumpId, entry: DumpId) {
+        self.data_entries.entry(table).or_default().push(entry);
     }
 
     /// A number for an entry that stands for no object of its own.
@@ -120,20 +134,37 @@ impl<'a> Emitter<'a> {
     /// The privileges of an object that differ from what its creation gives (`dumpACL`).
     /// `kind` is the word of GRANT (`FUNCTION`), `name` the quoted but unqualified name, `tag` the unquoted one
     /// for the entry.
-    pub fn grants(&mut self, object: &Object, kind: &str, name: &str, tag: &str) {
-        if object.dumps(Parts::GRANTS) {
-            catalog::grants::emit(self, object, kind, name, tag);
-        }
+    pub fn grants(&mut self, object: &Object, kind: &str, name: &str, tag: &str) -> Option<DumpId> {
+        if object.dumps(Parts::GRANTS) { catalog::grants::emit(self, object, kind, name, tag) } else { None }
     }
 }
 
-/// Writes all entries of the objects in the given order.
-pub fn entries(catalog: &Catalog, order: &[DumpId]) -> Result<Vec<Entry>> {
-    let mut out = Emitter::new(catalog);
+/// Writes all entries of the objects in the given order. `files` names the data files of each table.
+pub fn entries<'a>(
+    catalog: &'a Catalog,
+    order: &[DumpId],
+    files: &'a HashMap<DumpId, Vec<String>>,
+) -> Result<Emitter<'a>> {
+    let mut out = Emitter::new(catalog, files);
     for id in order {
-        emit_object(&mut out, catalog.get(*id))?;
+        let object = catalog.get(*id);
+        if catalog.selection.schema || is_data(&object.kind) {
+            emit_object(&mut out, object)?;
+        }
     }
-    Ok(out.finish())
+    Ok(out)
+}
+
+/// Whether an object is part of a data-only dump. Large objects are: their numbers are data.
+fn is_data(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::TableData { .. }
+            | Kind::SequenceSet { .. }
+            | Kind::LargeObject(_)
+            | Kind::LargeObjectData
+            | Kind::RefreshMaterializedView { .. }
+    )
 }
 
 fn emit_object(out: &mut Emitter<'_>, object: &Object) -> Result<()> {

@@ -11,6 +11,7 @@ pub mod archive;
 pub mod catalog;
 pub mod emit;
 pub mod error;
+pub mod order;
 pub mod quote;
 pub mod session;
 pub mod toc;

@@ -34,3 +34,8 @@ pub fn emit(_out: &mut Emitter<'_>, _object: &Object, _extension: &Extension) ->
 pub fn depends_on(_catalog: &Catalog, _object: &Object, _kind: &str, _name: &str) -> String {
     String::new()
 }
+
+/// The configuration tables of all extensions: the extension, the OID of the table, and the WHERE clause for its rows.
+pub fn config_tables(_catalog: &Catalog) -> Vec<(crate::catalog::DumpId, u32, String)> {
+    Vec::new()
+}

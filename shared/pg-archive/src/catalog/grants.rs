@@ -43,7 +43,15 @@ pub async fn read_initial(_catalog: &mut Catalog, _session: &Session) -> Result<
 }
 
 /// See [`Emitter::grants`].
-pub fn emit(_out: &mut Emitter<'_>, _object: &Object, _kind: &str, _name: &str, _tag: &str) {}
+pub fn emit(
+    _out: &mut Emitter<'_>,
+    _object: &Object,
+    _kind: &str,
+    _name: &str,
+    _tag: &str,
+) -> Option<DumpId> {
+    None
+}
 
 /// The privileges of a table's columns (`dumpTable`), each an entry that depends on the table's ACL entry.
 pub fn emit_columns(_out: &mut Emitter<'_>, _object: &Object, _table_entry: Option<DumpId>) {}

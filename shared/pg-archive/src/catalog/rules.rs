@@ -2,7 +2,7 @@
 //! loop: then it becomes an entry of its own, which replaces the dummy view.
 
 use crate::catalog::table_parts::{Owner, part};
-use crate::catalog::{Address, Catalog, DumpId, FIRST_NORMAL_OID, Kind, Object, Parts, class, views};
+use crate::catalog::{Address, Catalog, DumpId, Kind, Object, Parts, views};
 use crate::emit::{Definition, Emitter};
 use crate::quote;
 use crate::session::{Row, Session};
@@ -48,18 +48,13 @@ pub async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
          ORDER BY r.oid"
     );
     for row in session.rows(&sql).await? {
-        let relation: u32 = row.number("ev_class")?;
-        // Rules of the system's own views matter to nobody, if those were not read.
-        let known = catalog.find(Address::new(class::CLASS, relation)).is_some();
-        if known || relation >= FIRST_NORMAL_OID {
-            add(catalog, relation, &row)?;
-        }
+        add(catalog, &row)?;
     }
     Ok(())
 }
 
-fn add(catalog: &mut Catalog, relation: u32, row: &Row) -> Result<()> {
-    let table = catalog.table_with_oid(relation)?;
+fn add(catalog: &mut Catalog, row: &Row) -> Result<()> {
+    let table = catalog.table_with_oid(row.number("ev_class")?)?;
     let table_id = table.id;
     let mut rule = Rule {
         table: table_id,

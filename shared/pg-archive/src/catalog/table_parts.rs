@@ -55,7 +55,7 @@ impl Catalog {
             table,
             qualified: self.qualified(object),
             quoted: crate::quote::identifier(&object.name),
-            foreign: if table.relkind == 'f' { "FOREIGN " } else { "" },
+            foreign: table.foreign_prefix(),
         })
     }
 }

@@ -1,9 +1,25 @@
 //! Tables, views, materialized views, sequences' relations and composite types' relations.
+//!
+//! `tables/read` finds them and decides what is dumped, `tables/lock` locks them, `tables/columns` reads what is in
+//! them, `tables/inheritance` works out what a table has from its parents, `tables/create` writes their
+//! definitions and `tables/data` the entries of their rows.
 
-use crate::Result;
-use crate::catalog::{Catalog, DumpId, Object};
+use crate::catalog::{DumpId, Object, Parts};
 use crate::emit::Emitter;
-use crate::session::Session;
+use crate::{Result, catalog};
+
+mod columns;
+mod create;
+mod data;
+mod inheritance;
+mod lock;
+mod read;
+
+pub use create::{emit_attach, emit_default};
+pub(crate) use data::copy_columns;
+pub use data::{emit_data, emit_refresh, plan_data};
+pub use read::read;
+pub(super) use read::with_table;
 
 /// A relation with columns (`pg_class`).
 #[derive(Clone, Debug, Default)]
@@ -76,6 +92,11 @@ pub struct Table {
     pub filter: Option<String>,
     /// The type of a relation's rows.
     pub row_type: u32,
+    /// Values of a sequence: what `CREATE SEQUENCE` needs, and where it stands.
+    pub sequence: Option<Box<catalog::sequences::Sequence>>,
+    /// Whether rows must be loaded through the root of the partition tree (`unsafe_partitions`): hash partitions
+    /// on an enum, whose hash depends on OIDs.
+    pub unsafe_partitions: bool,
     /// Whether columns and such are worth reading: it is dumped, or the parent of one that is.
     pub interesting: bool,
 }
@@ -100,12 +121,26 @@ pub struct Column {
     pub type_name: String,
     /// OID of the type.
     pub type_oid: u32,
-    /// Its collation, qualified and quoted, if that is not the type's own.
-    pub collation: Option<String>,
     /// `attisdropped`.
     pub dropped: bool,
-    /// `attnotnull`, as a flag of the column (before 18) .
-    pub not_null: bool,
+    /// Its NOT NULL constraint.
+    pub not_null: Option<NotNull>,
+    /// Whether it has a NOT NULL constraint that is not validated; that one is an object of its own.
+    pub not_null_invalid: bool,
+    /// The comment on its NOT NULL constraint (from 18).
+    pub not_null_comment: Option<String>,
+    /// Collation, quoted and qualified, if it is not its type's.
+    pub collation: Option<String>,
+    /// `attstattarget`, if it is not the default.
+    pub statistics_target: Option<i32>,
+    /// `attstorage`, if it is not its type's.
+    pub storage: Option<char>,
+    /// `attcompression`: `p`, `l`, or a space.
+    pub compression: char,
+    /// `attoptions`, formatted for SET (…).
+    pub options: String,
+    /// `attfdwoptions`, formatted for OPTIONS (…).
+    pub foreign_options: String,
     /// `attidentity`: space, `a`, `d`.
     pub identity: char,
     /// `attgenerated`: space, `s`, `v`.
@@ -116,6 +151,17 @@ pub struct Column {
     pub default: Option<DumpId>,
     /// Privileges on it.
     pub acl: Option<String>,
+}
+
+/// The NOT NULL constraint of a column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotNull {
+    /// Its name, where it is not the one that the server would choose (from 18).
+    pub name: Option<String>,
+    /// `connoinherit` (from 18).
+    pub no_inherit: bool,
+    /// Whether the table itself says so, rather than its parents.
+    pub local: bool,
 }
 
 /// The attachment of a partition to its table.
@@ -140,32 +186,42 @@ pub struct ColumnDefault {
     pub separate: bool,
 }
 
-/// Reads all relations.
-pub async fn read(_catalog: &mut Catalog, _session: &Session) -> Result<()> {
-    Ok(())
+impl Table {
+    /// Whether the column is part of CREATE TABLE (`shouldPrintColumn`): not if dropped, nor if it came from a
+    /// parent, except in partitions, which are made alone and attached later.
+    pub fn prints(&self, column: &Column) -> bool {
+        !column.dropped && (column.local || self.is_partition)
+    }
+
+    /// `FOREIGN ` for a foreign table, to be put before TABLE.
+    pub fn foreign_prefix(&self) -> &'static str {
+        if self.relkind == 'f' { "FOREIGN " } else { "" }
+    }
+
+    /// The words for its kind in CREATE and DROP.
+    pub fn kind_words(&self) -> &'static str {
+        match self.relkind {
+            'v' => "VIEW",
+            'm' => "MATERIALIZED VIEW",
+            'f' => "FOREIGN TABLE",
+            'S' => "SEQUENCE",
+            _ => "TABLE",
+        }
+    }
 }
 
-/// Writes a relation's entries.
-pub fn emit(_out: &mut Emitter<'_>, _object: &Object, _table: &Table) -> Result<()> {
-    Ok(())
-}
-
-/// Writes the attachment of a partition.
-pub fn emit_attach(_out: &mut Emitter<'_>, _object: &Object, _attach: &TableAttach) -> Result<()> {
-    Ok(())
-}
-
-/// Writes a default that is set by a statement of its own.
-pub fn emit_default(_out: &mut Emitter<'_>, _object: &Object, _default: &ColumnDefault) -> Result<()> {
-    Ok(())
-}
-
-/// Writes the entry of a table's rows.
-pub fn emit_data(_out: &mut Emitter<'_>, _object: &Object, _table: DumpId) -> Result<()> {
-    Ok(())
-}
-
-/// Writes the REFRESH of a materialized view.
-pub fn emit_refresh(_out: &mut Emitter<'_>, _object: &Object, _view: DumpId) -> Result<()> {
+/// Writes a relation's entries (`dumpTable`).
+pub fn emit(out: &mut Emitter<'_>, object: &Object, table: &Table) -> Result<()> {
+    if object.dump.has(Parts::DEFINITION) {
+        if table.relkind == 'S' {
+            catalog::sequences::emit(out, object, table)?;
+        } else {
+            create::emit(out, object, table)?;
+        }
+    }
+    let name = crate::quote::identifier(&object.name);
+    let word = if table.relkind == 'S' { "SEQUENCE" } else { "TABLE" };
+    let entry = out.grants(object, word, &name, &object.name);
+    catalog::grants::emit_columns(out, object, entry);
     Ok(())
 }

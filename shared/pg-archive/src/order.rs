@@ -1,0 +1,197 @@
+//! The order in which objects are restored (`src/bin/pg_dump/pg_dump_sort.c`).
+//!
+//! Objects are first sorted by kind and name, so that equal schemas give equal archives, and then moved as little as
+//! their dependencies demand. Loops are broken as `pg_dump` breaks them (`order/loops`).
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use crate::catalog::{Address, Catalog, DumpId, Kind, Object};
+use crate::session::Session;
+use crate::toc::Entry;
+use crate::{Error, ErrorKind, Result};
+
+mod loops;
+mod priority;
+
+/// The two objects that part pre-data, data and post-data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Boundaries {
+    pub(crate) pre_data: DumpId,
+    pub(crate) post_data: DumpId,
+}
+
+/// Reads `pg_depend` (`getDependencies`). Dependencies of columns are those of their tables. Pins do not matter, and
+/// membership in extensions was read before.
+pub async fn read_dependencies(catalog: &mut Catalog, session: &Session) -> Result<()> {
+    let sql = "
+        SELECT DISTINCT classid, objid, refclassid, refobjid, deptype FROM pg_catalog.pg_depend
+        WHERE deptype NOT IN ('p', 'e')
+        UNION ALL
+        SELECT DISTINCT 'pg_catalog.pg_opfamily'::pg_catalog.regclass::oid, amopfamily, refclassid, refobjid, deptype
+        FROM pg_catalog.pg_depend d, pg_catalog.pg_amop o
+        WHERE deptype NOT IN ('p', 'e', 'i') AND classid = 'pg_catalog.pg_amop'::pg_catalog.regclass AND objid = o.oid
+          AND NOT (refclassid = 'pg_catalog.pg_opfamily'::pg_catalog.regclass AND amopfamily = refobjid)
+        UNION ALL
+        SELECT DISTINCT 'pg_catalog.pg_opfamily'::pg_catalog.regclass::oid, amprocfamily, refclassid, refobjid, deptype
+        FROM pg_catalog.pg_depend d, pg_catalog.pg_amproc p
+        WHERE deptype NOT IN ('p', 'e', 'i') AND classid = 'pg_catalog.pg_amproc'::pg_catalog.regclass AND objid = p.oid
+          AND NOT (refclassid = 'pg_catalog.pg_opfamily'::pg_catalog.regclass AND amprocfamily = refobjid)
+        ORDER BY 1, 2";
+    for row in session.rows(sql).await? {
+        let object = catalog.find(Address::new(row.number("classid")?, row.number("objid")?));
+        let needed = catalog.find(Address::new(row.number("refclassid")?, row.number("refobjid")?));
+        // TOAST tables and their like are in pg_depend and not among our objects.
+        let (Some(object), Some(needed)) = (object, needed) else { continue };
+        let kind = row.letter("deptype")?;
+        if kind == 'x' {
+            catalog.get_mut(object).depends_on_extension = true;
+        }
+        // A composite type owns its relation in pg_depend, which is right for DROP and wrong for the order here.
+        let reversed = kind == 'i'
+            && matches!(catalog.get(object).kind, Kind::Table(_))
+            && matches!(catalog.get(needed).kind, Kind::Type(_) | Kind::DummyType);
+        let (object, needed) = if reversed { (needed, object) } else { (object, needed) };
+        catalog.get_mut(object).depend_on(needed);
+    }
+    Ok(())
+}
+
+/// Adds the section boundaries and sorts. Changes the catalog where a loop had to be broken.
+pub fn sort(catalog: &mut Catalog) -> Result<Vec<DumpId>> {
+    let boundaries = add_boundaries(catalog);
+    let mut order: Vec<DumpId> = catalog.objects().iter().map(|object| object.id).collect();
+    order.sort_by(|a, b| priority::compare(catalog, catalog.get(*a), catalog.get(*b)));
+    loop {
+        match topological(catalog, &order) {
+            Ok(sorted) => return Ok(sorted),
+            Err(stuck) => loops::repair(catalog, &stuck, boundaries)?,
+        }
+    }
+}
+
+fn add_boundaries(catalog: &mut Catalog) -> Boundaries {
+    let pre_data = catalog.add(Object::new(Address::default(), "PRE-DATA BOUNDARY", Kind::PreDataBoundary));
+    let post_data =
+        catalog.add(Object::new(Address::default(), "POST-DATA BOUNDARY", Kind::PostDataBoundary));
+    let (mut before_data, mut before_post_data) = (Vec::new(), vec![pre_data]);
+    for object in catalog.objects_mut() {
+        match priority::section(&object.kind) {
+            priority::Place::PreData => before_data.push(object.id),
+            priority::Place::Data => {
+                object.depend_on(pre_data);
+                before_post_data.push(object.id);
+            }
+            priority::Place::PostData => object.depend_on(post_data),
+            priority::Place::Anywhere => {}
+        }
+    }
+    catalog.get_mut(pre_data).dependencies = before_data;
+    catalog.get_mut(post_data).dependencies = before_post_data;
+    Boundaries { pre_data, post_data }
+}
+
+/// Knuth's topological sort (volume 1, 2.2.3) from the end: of all objects that nothing left needs, the last in the
+/// given order goes last. On failure returns the objects that are in loops, or needed by one, by number.
+fn topological(catalog: &Catalog, order: &[DumpId]) -> std::result::Result<Vec<DumpId>, Vec<DumpId>> {
+    let mut needed_by = vec![0_usize; order.len() + 1];
+    let mut position = vec![0_usize; order.len() + 1];
+    for (at, id) in order.iter().enumerate() {
+        position[id.0 as usize] = at;
+        for needed in &catalog.get(*id).dependencies {
+            needed_by[needed.0 as usize] += 1;
+        }
+    }
+    let mut ready: BinaryHeap<usize> =
+        (0..order.len()).filter(|at| needed_by[order[*at].0 as usize] == 0).collect();
+    let mut sorted = Vec::with_capacity(order.len());
+    while let Some(at) = ready.pop() {
+        sorted.push(order[at]);
+        for needed in &catalog.get(order[at]).dependencies {
+            let count = &mut needed_by[needed.0 as usize];
+            *count -= 1;
+            if *count == 0 {
+                ready.push(position[needed.0 as usize]);
+            }
+        }
+    }
+    if sorted.len() == order.len() {
+        sorted.reverse();
+        return Ok(sorted);
+    }
+    let mut stuck: Vec<DumpId> = order.iter().copied().filter(|id| needed_by[id.0 as usize] > 0).collect();
+    stuck.sort_unstable();
+    Err(stuck)
+}
+
+/// Gives each entry that names no dependencies yet those of its object, through objects that have no entry of their
+/// own (`BuildArchiveDependencies`), and makes everything that is restored after a table's data wait for all of its
+/// data files.
+pub fn link_entries(
+    catalog: &Catalog,
+    entries: &mut [Entry],
+    data_entries: &std::collections::HashMap<DumpId, Vec<DumpId>>,
+) -> Result<()> {
+    let mut has_entry = vec![false; catalog.objects().len() + 1];
+    for entry in entries.iter() {
+        if let Some(slot) = has_entry.get_mut(entry.id.0 as usize) {
+            *slot = true;
+        }
+    }
+    for entry in entries.iter_mut() {
+        let is_object = (entry.id.0 as usize) < has_entry.len();
+        let is_chunk = entry.desc == "TABLE DATA";
+        if entry.dependencies.is_empty() && is_object && !is_chunk {
+            let mut found = Vec::new();
+            let mut seen = std::collections::HashSet::new();
+            collect(catalog, entry.id, &has_entry, &mut found, &mut seen, 0)?;
+            entry.dependencies = found;
+        }
+        if entry.section == crate::toc::Section::PostData {
+            let chunks: Vec<DumpId> = entry
+                .dependencies
+                .iter()
+                .filter_map(|needed| data_entries.get(needed))
+                .filter(|chunks| chunks.len() > 1)
+                .flatten()
+                .copied()
+                .collect();
+            entry.dependencies.extend(chunks);
+        }
+    }
+    Ok(())
+}
+
+fn collect(
+    catalog: &Catalog,
+    id: DumpId,
+    has_entry: &[bool],
+    found: &mut Vec<DumpId>,
+    seen: &mut std::collections::HashSet<DumpId>,
+    depth: usize,
+) -> Result<()> {
+    // The sort has broken all loops, so this only guards against a mistake in it.
+    if depth > catalog.objects().len() {
+        return Err(Error::new(ErrorKind::Catalog, "the dependencies of the catalog have a loop left"));
+    }
+    let object = catalog.get(id);
+    if matches!(object.kind, Kind::PreDataBoundary | Kind::PostDataBoundary) {
+        return Ok(());
+    }
+    for needed in &object.dependencies {
+        if !seen.insert(*needed) {
+            continue;
+        }
+        if has_entry[needed.0 as usize] {
+            found.push(*needed);
+        } else {
+            collect(catalog, *needed, has_entry, found, seen, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+/// Orders by bytes, as `strcmp` does.
+fn by_bytes(a: &str, b: &str) -> Ordering {
+    a.as_bytes().cmp(b.as_bytes())
+}
