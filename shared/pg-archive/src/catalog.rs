@@ -24,6 +24,7 @@ pub mod schemas;
 pub mod selection;
 pub mod sequences;
 pub mod statistics;
+mod table_parts;
 pub mod tables;
 pub mod triggers;
 pub mod types;
