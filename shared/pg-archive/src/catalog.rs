@@ -164,7 +164,7 @@ pub enum Kind {
     DummyType,
     DefaultGrants(grants::DefaultGrants),
     LargeObject(large_objects::LargeObject),
-    LargeObjectData,
+    LargeObjectData(large_objects::LargeObjectData),
     PreDataBoundary,
     PostDataBoundary,
     RefreshMaterializedView {

@@ -4,7 +4,7 @@
 
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object, Parts};
 use crate::toc::{Entry, Section};
-use crate::{Result, catalog};
+use crate::{Error, Result, catalog};
 
 /// The SQL of an object's main entry.
 pub struct Definition<'a> {
@@ -26,6 +26,7 @@ pub struct Emitter<'a> {
     pub catalog: &'a Catalog,
     entries: Vec<Entry>,
     next_id: u32,
+    failure: Option<Error>,
 }
 
 impl<'a> Emitter<'a> {
@@ -35,12 +36,20 @@ impl<'a> Emitter<'a> {
     /// With more than 2^32 objects.
     pub fn new(catalog: &'a Catalog) -> Self {
         let next_id = u32::try_from(catalog.objects().len() + 1).expect("fewer than 2^32 objects");
-        Self { catalog, entries: Vec::new(), next_id }
+        Self { catalog, entries: Vec::new(), next_id, failure: None }
     }
 
-    /// The entries collected.
-    pub fn finish(self) -> Vec<Entry> {
-        self.entries
+    /// The entries collected, or the first failure that was reported with [`Self::fail`].
+    pub fn finish(self) -> Result<Vec<Entry>> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.entries),
+        }
+    }
+
+    /// Reports that entries are missing, where there is no caller to return an error to. The first report wins.
+    pub fn fail(&mut self, error: Error) {
+        self.failure.get_or_insert(error);
     }
 
     /// A number for an entry that stands for no object of its own.
@@ -81,8 +90,8 @@ impl<'a> Emitter<'a> {
         self.entries.last_mut().expect("an entry was just pushed")
     }
 
-    /// Adds an entry that hangs on another: a comment, a grant, a label.
-    pub fn attach(&mut self, object: &Object, tag: String, desc: &str, sql: String, on: &[DumpId]) {
+    /// Adds an entry that hangs on another: a comment, a grant, a label. Returns its number.
+    pub fn attach(&mut self, object: &Object, tag: String, desc: &str, sql: String, on: &[DumpId]) -> DumpId {
         let id = self.next_id();
         let schema = object.schema.map(|_| self.catalog.schema_name(object).to_owned());
         self.entries.push(Entry {
@@ -101,13 +110,14 @@ impl<'a> Emitter<'a> {
             dependencies: on.to_vec(),
             data_file: None,
         });
+        id
     }
 
     /// The comment and the security labels of an object, if it has any and they are wanted.
     /// `kind` and `name` are the words of `COMMENT ON`, the name quoted but not qualified:
     /// `("FUNCTION", "f(integer)")`.
     pub fn describe(&mut self, object: &Object, kind: &str, name: &str) {
-        catalog::comments::emit(self, object, kind, name, object.schema.is_some());
+        catalog::comments::emit(self, object, kind, name);
     }
 
     /// `ALTER … DEPENDS ON EXTENSION` for each extension that the object says it depends on, to be put behind
@@ -118,12 +128,11 @@ impl<'a> Emitter<'a> {
     }
 
     /// The privileges of an object that differ from what its creation gives (`dumpACL`).
-    /// `kind` is the word of GRANT (`FUNCTION`), `name` the quoted but unqualified name, `tag` the unquoted one
-    /// for the entry.
-    pub fn grants(&mut self, object: &Object, kind: &str, name: &str, tag: &str) {
-        if object.dumps(Parts::GRANTS) {
-            catalog::grants::emit(self, object, kind, name, tag);
-        }
+    /// `kind` is the word of GRANT (`FUNCTION`), `name` the quoted but unqualified name. The entry's tag is made
+    /// of these two, as pg_dump's is, so the unquoted name is not needed. Returns the number of the entry, if
+    /// there had to be one.
+    pub fn grants(&mut self, object: &Object, kind: &str, name: &str, _unquoted: &str) -> Option<DumpId> {
+        if object.dumps(Parts::GRANTS) { catalog::grants::emit(self, object, kind, name) } else { None }
     }
 }
 
@@ -133,7 +142,7 @@ pub fn entries(catalog: &Catalog, order: &[DumpId]) -> Result<Vec<Entry>> {
     for id in order {
         emit_object(&mut out, catalog.get(*id))?;
     }
-    Ok(out.finish())
+    out.finish()
 }
 
 fn emit_object(out: &mut Emitter<'_>, object: &Object) -> Result<()> {
@@ -162,7 +171,7 @@ fn emit_object(out: &mut Emitter<'_>, object: &Object) -> Result<()> {
         Kind::SequenceSet { sequence } => catalog::sequences::emit_set(out, object, *sequence),
         Kind::DefaultGrants(grants) => catalog::grants::emit_default(out, object, grants),
         Kind::LargeObject(large) => catalog::large_objects::emit(out, object, large),
-        Kind::LargeObjectData => catalog::large_objects::emit_data(out, object),
+        Kind::LargeObjectData(data) => catalog::large_objects::emit_data(out, object, data),
         Kind::RefreshMaterializedView { view } => catalog::tables::emit_refresh(out, object, *view),
         Kind::Policy(policy) => catalog::policies::emit(out, object, policy),
         Kind::DummyType | Kind::PreDataBoundary | Kind::PostDataBoundary => Ok(()),
