@@ -166,7 +166,7 @@ pub enum Kind {
     DummyType,
     DefaultGrants(grants::DefaultGrants),
     LargeObject(large_objects::LargeObject),
-    LargeObjectData,
+    LargeObjectData(large_objects::LargeObjectData),
     PreDataBoundary,
     PostDataBoundary,
     RefreshMaterializedView {
@@ -250,6 +250,8 @@ pub struct Server {
     pub database: String,
     /// Encoding of the database.
     pub encoding: String,
+    /// `block_size`, in bytes.
+    pub block_bytes: u32,
     /// Whether the server is a standby.
     pub in_recovery: bool,
 }

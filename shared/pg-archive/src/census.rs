@@ -78,7 +78,8 @@ pub async fn take(catalog: &Catalog, session: &Session) -> Result<Vec<Missing>> 
 
 /// OIDs of user-made rows of one catalog that no object of ours stands for.
 async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name: &str) -> Result<Vec<u32>> {
-    let part = PARTS_OF_OTHERS.iter().find(|(table, _)| *table == name).map_or("false", |(_, condition)| condition);
+    let part =
+        PARTS_OF_OTHERS.iter().find(|(table, _)| *table == name).map_or("false", |(_, condition)| condition);
     // Subscriptions belong to a database but stand in a catalog of the server, which ordinary roles may not read
     // whole: only these columns are open to them.
     let database = if name == "pg_subscription" {
@@ -112,7 +113,12 @@ async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name
 
 /// Names rows, leaving out those that hang on an object which is not dumped on purpose: temporary ones, members of
 /// extensions, what the user excluded.
-async fn identify(catalog: &Catalog, session: &Session, class_oid: u32, oids: &[u32]) -> Result<Vec<Missing>> {
+async fn identify(
+    catalog: &Catalog,
+    session: &Session,
+    class_oid: u32,
+    oids: &[u32],
+) -> Result<Vec<Missing>> {
     let list = oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     let sql = format!(
         "SELECT o.oid, i.type, i.identity, i.schema,
@@ -178,7 +184,10 @@ mod tests {
 
     #[test]
     fn owners_are_read_from_an_array() {
-        assert_eq!(owners("{\"1259 16385\",\"2606 16390\"}"), [Address::new(1259, 16385), Address::new(2606, 16390)]);
+        assert_eq!(
+            owners("{\"1259 16385\",\"2606 16390\"}"),
+            [Address::new(1259, 16385), Address::new(2606, 16390)]
+        );
         assert_eq!(owners("{}"), []);
     }
 }

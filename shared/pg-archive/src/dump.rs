@@ -41,8 +41,6 @@ pub struct DumpOptions {
     pub allow_missing: bool,
     /// Names the data file of a table: schema, table, number of the chunk (from 1) if there are several.
     pub table_file: fn(&str, &str, Option<u32>) -> String,
-    /// Names a data file of large objects, numbered from 1.
-    pub large_objects_file: fn(u32) -> String,
 }
 
 /// What is known of a table whose rows go into the archive.
@@ -129,8 +127,13 @@ impl Dump {
     ///
     /// # Errors
     /// On the first failure of any file; all others are then given up.
-    pub async fn run(self, sink: &impl crate::archive::ArchiveSink, observer: &dyn Observer) -> Result<DumpedFiles> {
-        let result = copy::run(&self.target, &self.options, &self.coordinator, &self.plan, sink, observer).await;
+    pub async fn run(
+        self,
+        sink: &impl crate::archive::ArchiveSink,
+        observer: &dyn Observer,
+    ) -> Result<DumpedFiles> {
+        let result =
+            copy::run(&self.target, &self.options, &self.coordinator, &self.plan, sink, observer).await;
         match result {
             Ok(files) => self.coordinator.finish().await.map(|()| files),
             Err(error) => {
@@ -159,7 +162,7 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
     let mut files = files::plan(&catalog, options)?;
     files::name_uniquely(&files)?;
     let names = files::names_by_object(&files);
-    let (mut entries, data_entries) = emit::entries(&catalog, &sorted, &names)?.finish();
+    let (mut entries, data_entries) = emit::entries(&catalog, &sorted, &names)?.finish()?;
     order::link_entries(&catalog, &mut entries, &data_entries)?;
     files.sort_by(|a, b| b.bytes_estimate.cmp(&a.bytes_estimate).then_with(|| a.name.cmp(&b.name)));
     let tables = table_plans(&catalog, &files)?;
@@ -212,7 +215,7 @@ fn rows_estimate(reltuples: f64) -> Option<u64> {
 pub fn table_fingerprint(plan: &TablePlan, files: &DumpedFiles) -> Fingerprint {
     let mut sum = Fingerprint::default();
     for file in plan.files.iter().filter_map(|at| files.get(at)) {
-        sum.merge(&file.fingerprint);
+        sum.merge(file.fingerprint);
     }
     sum
 }

@@ -172,6 +172,6 @@ pub fn emit(out: &mut Emitter<'_>, object: &Object, aggregate: &Aggregate) -> Re
     out.describe(object, "AGGREGATE", &identity);
     // There is no GRANT ON AGGREGATE: it takes the form of a function's.
     let function = signature(out.catalog, &name, &aggregate.argument_types)?;
-    out.grants(object, "FUNCTION", &function, &function);
+    out.grants(object, "FUNCTION", &function);
     Ok(())
 }

@@ -229,7 +229,7 @@ pub fn emit(out: &mut Emitter<'_>, object: &Object, function: &Function) -> Resu
         out.define(object, definition);
     }
     out.describe(object, keyword, &identity);
-    out.grants(object, keyword, &identity, &identity);
+    out.grants(object, keyword, &identity);
     Ok(())
 }
 

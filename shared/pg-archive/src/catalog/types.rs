@@ -179,7 +179,7 @@ pub fn emit(out: &mut Emitter<'_>, object: &Object, type_: &Type) -> Result<()> 
         out.define(object, definition);
     }
     out.describe(object, word, &name);
-    out.grants(object, "TYPE", &name, &name);
+    out.grants(object, "TYPE", &name);
     match &type_.detail {
         Detail::Composite(composite) => composite.describe_columns(out, object, type_.relation),
         Detail::Domain(_) => domains::describe_constraints(out, object, type_),

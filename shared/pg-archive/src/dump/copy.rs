@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use crate::archive::{ArchiveSink, SinkFile, StorageError};
-use crate::catalog::large_objects;
+use crate::catalog::large_objects::data::DataWriter;
 use crate::connect::Target;
 use crate::dump::snapshot::{Coordinator, PING_EVERY};
 use crate::dump::{DataFile, DumpOptions, DumpedFiles, Observer, Plan, Rows};
@@ -104,7 +104,7 @@ async fn work(
         let at = next.fetch_add(1, Ordering::Relaxed);
         let Some(file) = plan.files.get(at) else { return Ok(done) };
         observer.file_started(file);
-        match dump_file(session, file, sink, observer).await {
+        match dump_file(session, file, plan.server.block_bytes, sink, observer).await {
             Ok(dumped) => {
                 observer.file_finished(file, dumped.fingerprint.rows, dumped.bytes);
                 done.push((at, dumped));
@@ -117,11 +117,12 @@ async fn work(
 async fn dump_file(
     session: &Session,
     file: &DataFile,
+    block_bytes: u32,
     sink: &impl ArchiveSink,
     observer: &dyn Observer,
 ) -> Result<DumpedFile> {
     let mut out = sink.create(&file.name, file.bytes_estimate).await.map_err(storage)?;
-    match stream(session, file, &mut out, observer).await {
+    match stream(session, file, block_bytes, &mut out, observer).await {
         Ok(dumped) => {
             out.finish().await.map_err(storage)?;
             Ok(dumped)
@@ -136,36 +137,38 @@ async fn dump_file(
 async fn stream(
     session: &Session,
     file: &DataFile,
+    block_bytes: u32,
     out: &mut impl SinkFile,
     observer: &dyn Observer,
 ) -> Result<DumpedFile> {
     let refused = |error| worker_error(error, &file.copy);
     let rows = session.client().copy_out(&file.copy).await.map_err(refused)?;
     let mut rows = std::pin::pin!(rows);
-    let is_table = matches!(file.rows, Rows::Table { .. });
+    let mut pages = matches!(file.rows, Rows::LargeObjects { .. }).then(|| DataWriter::new(block_bytes));
     let mut fingerprint = Fingerprint::default();
     let mut batch = BytesMut::with_capacity(BATCH_BYTES + BATCH_BYTES / 4);
-    let mut bytes = 0_u64;
+    let (mut bytes, mut sql) = (0_u64, Vec::new());
     let (mut rows_reported, mut bytes_reported) = (0_u64, 0_u64);
     while let Some(row) = rows.next().await {
         let row = row.map_err(refused)?;
         let Some(text) = row.strip_suffix(b"\n") else {
-            return Err(Error::new(ErrorKind::Archive, "the server sent a row that does not end in a newline"));
+            return Err(Error::new(
+                ErrorKind::Archive,
+                "the server sent a row that does not end in a newline",
+            ));
         };
         fingerprint.add_row(text);
-        if is_table {
+        if let Some(pages) = &mut pages {
+            pages.row(text, &mut sql)?;
+            batch.extend_from_slice(&sql);
+            sql.clear();
+        } else if row.len() >= BATCH_BYTES {
             // A huge row goes on as it is, instead of being copied into the batch.
-            if row.len() >= BATCH_BYTES {
-                flush(&mut batch, out, &mut bytes).await?;
-                bytes += row.len() as u64;
-                out.write(row).await.map_err(storage)?;
-            } else {
-                batch.extend_from_slice(&row);
-            }
+            flush(&mut batch, out, &mut bytes).await?;
+            bytes += row.len() as u64;
+            out.write(row).await.map_err(storage)?;
         } else {
-            let mut line = Vec::with_capacity(row.len() + 64);
-            large_objects::data_line(text, &mut line)?;
-            batch.extend_from_slice(&line);
+            batch.extend_from_slice(&row);
         }
         if batch.len() >= BATCH_BYTES {
             flush(&mut batch, out, &mut bytes).await?;
@@ -175,8 +178,12 @@ async fn stream(
             (rows_reported, bytes_reported) = (fingerprint.rows, bytes);
         }
     }
-    if is_table {
-        batch.extend_from_slice(END_OF_ROWS);
+    match pages {
+        Some(pages) => {
+            pages.finish(&mut sql);
+            batch.extend_from_slice(&sql);
+        }
+        None => batch.extend_from_slice(END_OF_ROWS),
     }
     flush(&mut batch, out, &mut bytes).await?;
     observer.rows_read(fingerprint.rows - rows_reported, bytes - bytes_reported);

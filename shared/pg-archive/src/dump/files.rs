@@ -3,13 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::catalog::tables::{Table, copy_columns};
-use crate::catalog::{Catalog, DumpId, Kind, Object};
+use crate::catalog::{Catalog, DumpId, Kind, Object, large_objects};
 use crate::dump::DumpOptions;
 use crate::{Error, ErrorKind, Result};
-
-/// Bytes of a heap page. Servers built with another size are rare, and get other chunk sizes, not wrong ones: the
-/// number of pages is asked of the server in bytes and cut in equal parts.
-const PAGE_BYTES: u64 = 8192;
 
 /// What a data file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +42,6 @@ pub struct DataFile {
 /// Plans the files of all tables and large objects that have data.
 pub(super) fn plan(catalog: &Catalog, options: &DumpOptions) -> Result<Vec<DataFile>> {
     let mut files = Vec::new();
-    let mut large_objects = 0;
     for object in catalog.objects() {
         match &object.kind {
             Kind::TableData { table } => {
@@ -56,13 +51,12 @@ pub(super) fn plan(catalog: &Catalog, options: &DumpOptions) -> Result<Vec<DataF
                 }
             }
             Kind::LargeObjectData(range) => {
-                large_objects += 1;
                 files.push(DataFile {
-                    name: (options.large_objects_file)(large_objects),
-                    label: format!("large objects {} to {}", range.first, range.last),
+                    name: range.file_name(),
+                    label: format!("large objects {} to {}", range.first_oid, range.last_oid),
                     rows: Rows::LargeObjects { data: object.id },
                     copy: range.copy_statement(),
-                    bytes_estimate: range.bytes_estimate(),
+                    bytes_estimate: large_objects::CHUNK_BYTES,
                 });
             }
             _ => {}
@@ -72,9 +66,15 @@ pub(super) fn plan(catalog: &Catalog, options: &DumpOptions) -> Result<Vec<DataF
 }
 
 /// One file for a table, or several of about equally many pages. TOAST counts: a table of few pages can be large.
-fn table_files(catalog: &Catalog, object: &Object, table: &Table, options: &DumpOptions, files: &mut Vec<DataFile>) {
+fn table_files(
+    catalog: &Catalog,
+    object: &Object,
+    table: &Table,
+    options: &DumpOptions,
+    files: &mut Vec<DataFile>,
+) {
     let (schema, name) = (catalog.schema_name(object), &object.name);
-    let pages = table.heap_bytes.div_ceil(PAGE_BYTES);
+    let pages = table.heap_bytes.div_ceil(u64::from(catalog.server.block_bytes.max(1)));
     // Before 14 a range of pages is found by reading the whole table (TID Range Scan came with 14).
     let by_range = catalog.server.version_num >= 140_000
         && table.access_method.as_deref() == Some("heap")
@@ -101,7 +101,12 @@ fn table_files(catalog: &Catalog, object: &Object, table: &Table, options: &Dump
 }
 
 /// `COPY … TO STDOUT` of a table, its columns named so that their order is that of the archive's COPY FROM.
-fn copy_statement(catalog: &Catalog, object: &Object, table: &Table, range: Option<(u64, Option<u64>)>) -> String {
+fn copy_statement(
+    catalog: &Catalog,
+    object: &Object,
+    table: &Table,
+    range: Option<(u64, Option<u64>)>,
+) -> String {
     let qualified = catalog.qualified(object);
     let columns = copy_columns(table);
     let condition = match (range, &table.filter) {

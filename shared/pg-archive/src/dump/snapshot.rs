@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::catalog::Server;
-use crate::connect::{self, Target};
+use crate::connect::{self, ServerIdentity, Target};
 use crate::session::Session;
 use crate::{Error, ErrorKind, Result};
 
 /// The newest server that this version was tested against. Newer ones work as far as the census says so.
-pub const NEWEST_TESTED_MAJOR: u32 = 18;
+const NEWEST_TESTED_MAJOR: u32 = 18;
 /// The oldest server that is supported.
-pub const OLDEST_MAJOR: u32 = 13;
+const OLDEST_MAJOR: u32 = 13;
 
 /// How often an idle coordinator says something, lest a firewall or a proxy cut it off.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(30);
@@ -30,6 +30,7 @@ pub struct Snapshot {
 
 pub(super) struct Coordinator {
     pub(super) session: Session,
+    identity: ServerIdentity,
     pub(super) server: Server,
     pub(super) snapshot: Snapshot,
     pub(super) warnings: Vec<String>,
@@ -70,12 +71,16 @@ impl Coordinator {
     pub(super) async fn open(target: &Target, lock_timeout: Duration) -> Result<Self> {
         let session = open(target, lock_timeout).await?;
         refuse_indirect(target, &session).await?;
+        let identity = session.identity().await?;
         let version_num = session.version_num();
         let mut warnings = Vec::new();
         let major = version_num / 10_000;
         if major < OLDEST_MAJOR {
-            return Err(Error::new(ErrorKind::Usage, format!("the server is PostgreSQL {major}"))
-                .hint(format!("pgark backs up PostgreSQL {OLDEST_MAJOR} and newer. Use that version's own pg_dump.")));
+            return Err(Error::new(ErrorKind::Usage, format!("the server is PostgreSQL {major}")).hint(
+                format!(
+                    "pgark backs up PostgreSQL {OLDEST_MAJOR} and newer. Use that version's own pg_dump."
+                ),
+            ));
         }
         if major > NEWEST_TESTED_MAJOR {
             warnings.push(format!(
@@ -90,6 +95,7 @@ impl Coordinator {
                  pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_database() AS database, \
                  pg_catalog.current_setting('server_version') AS version, \
                  pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS taken_at, \
+                 pg_catalog.current_setting('block_size') AS block_size, \
                  (SELECT pg_catalog.pg_encoding_to_char(encoding) FROM pg_catalog.pg_database \
                   WHERE datname = pg_catalog.current_database()) AS encoding",
             )
@@ -100,6 +106,7 @@ impl Coordinator {
             version: row.string("version")?,
             database: row.string("database")?,
             encoding: row.string("encoding")?,
+            block_bytes: row.number("block_size")?,
             in_recovery,
         };
         let snapshot = Snapshot {
@@ -108,13 +115,13 @@ impl Coordinator {
             taken_at: row.string("taken_at")?,
             wal_lsn: wal_position(&session, in_recovery).await?,
         };
-        Ok(Self { session, server, snapshot, warnings })
+        Ok(Self { session, identity, server, snapshot, warnings })
     }
 
     /// A session that sees the same snapshot.
     pub(super) async fn join(&self, target: &Target, lock_timeout: Duration) -> Result<Session> {
         let session = open(target, lock_timeout).await?;
-        connect::check_same_server(target, self.session.connection(), session.connection()).await?;
+        connect::check_same_server(target, &self.identity, &session.identity().await?)?;
         let import = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET TRANSACTION SNAPSHOT {}",
             crate::quote::literal(&self.snapshot.exported)
@@ -130,7 +137,10 @@ impl Coordinator {
 
     /// Says something, so that nobody takes the session for dead, and learns whether it is.
     pub(super) async fn ping(&self) -> Result<()> {
-        self.session.execute("SELECT 1").await.map_err(|error| error.on("the session that holds the snapshot"))
+        self.session
+            .execute("SELECT 1")
+            .await
+            .map_err(|error| error.on("the session that holds the snapshot"))
     }
 
     /// Ends the snapshot after all went well.
@@ -152,7 +162,7 @@ impl Coordinator {
 /// Poolers that hand a server session to whoever has a transaction would give the snapshot and its locks away.
 async fn refuse_indirect(target: &Target, first: &Session) -> Result<()> {
     let second = Session::open(target).await?;
-    connect::check_direct(target, first.connection(), second.connection()).await.map_err(Error::from)
+    Ok(connect::check_direct(target, first.client(), second.client()).await?)
 }
 
 /// The WAL position. Some managed servers keep the functions from ordinary roles; a savepoint keeps the refusal from
