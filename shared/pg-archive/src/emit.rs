@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object, Parts};
+use crate::toc::settings::Settings;
 use crate::toc::{Entry, Section};
 use crate::{Error, Result, catalog};
 
@@ -157,6 +158,10 @@ pub fn entries<'a>(
     files: &'a HashMap<DumpId, Vec<String>>,
 ) -> Result<Emitter<'a>> {
     let mut out = Emitter::new(catalog, files);
+    let ids = [out.next_id(), out.next_id(), out.next_id()];
+    for entry in Settings::default().entries(ids) {
+        out.push(entry);
+    }
     for id in order {
         let object = catalog.get(*id);
         if catalog.selection.schema || is_data(&object.kind) {
