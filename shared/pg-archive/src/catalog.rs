@@ -166,7 +166,7 @@ pub enum Kind {
     DummyType,
     DefaultGrants(grants::DefaultGrants),
     LargeObject(large_objects::LargeObject),
-    LargeObjectData,
+    LargeObjectData(large_objects::LargeObjectData),
     PreDataBoundary,
     PostDataBoundary,
     RefreshMaterializedView {
@@ -250,6 +250,8 @@ pub struct Server {
     pub database: String,
     /// Encoding of the database.
     pub encoding: String,
+    /// `block_size`, in bytes.
+    pub block_bytes: u32,
     /// Whether the server is a standby.
     pub in_recovery: bool,
 }
@@ -267,6 +269,8 @@ pub struct Catalog {
     pub comments: comments::Comments,
     /// The privileges that objects had when `initdb` or an extension made them.
     pub initial_grants: grants::InitialGrants,
+    /// What `format_type` calls each type, by OID; see [`types::formatted`].
+    pub type_names: HashMap<u32, String>,
     /// Members of extensions, with their extension.
     pub extension_members: HashMap<Address, DumpId>,
     /// What a user should know, though the dump goes on.

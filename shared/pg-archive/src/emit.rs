@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object, Parts};
 use crate::toc::{Entry, Section};
-use crate::{Result, catalog};
+use crate::{Error, Result, catalog};
 
 /// The SQL of an object's main entry.
 pub struct Definition<'a> {
@@ -30,6 +30,7 @@ pub struct Emitter<'a> {
     entries: Vec<Entry>,
     data_entries: HashMap<DumpId, Vec<DumpId>>,
     next_id: u32,
+    failure: Option<Error>,
 }
 
 impl<'a> Emitter<'a> {
@@ -39,12 +40,21 @@ impl<'a> Emitter<'a> {
     /// With more than 2^32 objects.
     pub fn new(catalog: &'a Catalog, files: &'a HashMap<DumpId, Vec<String>>) -> Self {
         let next_id = u32::try_from(catalog.objects().len() + 1).expect("fewer than 2^32 objects");
-        Self { catalog, files, entries: Vec::new(), data_entries: HashMap::new(), next_id }
+        Self { catalog, files, entries: Vec::new(), data_entries: HashMap::new(), next_id, failure: None }
     }
 
-    /// The entries collected, and the numbers of the data entries of each table.
-    pub fn finish(self) -> (Vec<Entry>, HashMap<DumpId, Vec<DumpId>>) {
-        (self.entries, self.data_entries)
+    /// The entries collected, and the numbers of the data entries of each table; or the first failure that was
+    /// reported with [`Self::fail`].
+    pub fn finish(self) -> Result<(Vec<Entry>, HashMap<DumpId, Vec<DumpId>>)> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok((self.entries, self.data_entries)),
+        }
+    }
+
+    /// Reports that entries are missing, where there is no caller to return an error to. The first report wins.
+    pub fn fail(&mut self, error: Error) {
+        self.failure.get_or_insert(error);
     }
 
     /// The data files that the rows of a table were planned into.
@@ -95,8 +105,8 @@ impl<'a> Emitter<'a> {
         self.entries.last_mut().expect("an entry was just pushed")
     }
 
-    /// Adds an entry that hangs on another: a comment, a grant, a label.
-    pub fn attach(&mut self, object: &Object, tag: String, desc: &str, sql: String, on: &[DumpId]) {
+    /// Adds an entry that hangs on another: a comment, a grant, a label. Returns its number.
+    pub fn attach(&mut self, object: &Object, tag: String, desc: &str, sql: String, on: &[DumpId]) -> DumpId {
         let id = self.next_id();
         let schema = object.schema.map(|_| self.catalog.schema_name(object).to_owned());
         self.entries.push(Entry {
@@ -115,13 +125,14 @@ impl<'a> Emitter<'a> {
             dependencies: on.to_vec(),
             data_file: None,
         });
+        id
     }
 
     /// The comment and the security labels of an object, if it has any and they are wanted.
     /// `kind` and `name` are the words of `COMMENT ON`, the name quoted but not qualified:
     /// `("FUNCTION", "f(integer)")`.
     pub fn describe(&mut self, object: &Object, kind: &str, name: &str) {
-        catalog::comments::emit(self, object, kind, name, object.schema.is_some());
+        catalog::comments::emit(self, object, kind, name);
     }
 
     /// `ALTER … DEPENDS ON EXTENSION` for each extension that the object says it depends on, to be put behind
@@ -132,10 +143,10 @@ impl<'a> Emitter<'a> {
     }
 
     /// The privileges of an object that differ from what its creation gives (`dumpACL`).
-    /// `kind` is the word of GRANT (`FUNCTION`), `name` the quoted but unqualified name, `tag` the unquoted one
-    /// for the entry.
-    pub fn grants(&mut self, object: &Object, kind: &str, name: &str, tag: &str) -> Option<DumpId> {
-        if object.dumps(Parts::GRANTS) { catalog::grants::emit(self, object, kind, name, tag) } else { None }
+    /// `kind` is the word of GRANT (`FUNCTION`), `name` the quoted but unqualified name; the entry's tag is made of
+    /// these two. Returns the number of the entry, if there had to be one.
+    pub fn grants(&mut self, object: &Object, kind: &str, name: &str) -> Option<DumpId> {
+        if object.dumps(Parts::GRANTS) { catalog::grants::emit(self, object, kind, name) } else { None }
     }
 }
 
@@ -162,7 +173,7 @@ fn is_data(kind: &Kind) -> bool {
         Kind::TableData { .. }
             | Kind::SequenceSet { .. }
             | Kind::LargeObject(_)
-            | Kind::LargeObjectData
+            | Kind::LargeObjectData(_)
             | Kind::RefreshMaterializedView { .. }
     )
 }
@@ -193,7 +204,7 @@ fn emit_object(out: &mut Emitter<'_>, object: &Object) -> Result<()> {
         Kind::SequenceSet { sequence } => catalog::sequences::emit_set(out, object, *sequence),
         Kind::DefaultGrants(grants) => catalog::grants::emit_default(out, object, grants),
         Kind::LargeObject(large) => catalog::large_objects::emit(out, object, large),
-        Kind::LargeObjectData => catalog::large_objects::emit_data(out, object),
+        Kind::LargeObjectData(data) => catalog::large_objects::emit_data(out, object, data),
         Kind::RefreshMaterializedView { view } => catalog::tables::emit_refresh(out, object, *view),
         Kind::Policy(policy) => catalog::policies::emit(out, object, policy),
         Kind::DummyType | Kind::PreDataBoundary | Kind::PostDataBoundary => Ok(()),

@@ -9,8 +9,12 @@
 
 pub mod archive;
 pub mod catalog;
+pub mod census;
+pub mod connect;
+pub mod dump;
 pub mod emit;
 pub mod error;
+pub mod fingerprint;
 pub mod order;
 pub mod quote;
 pub mod session;

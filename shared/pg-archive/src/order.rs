@@ -14,13 +14,6 @@ use crate::{Error, ErrorKind, Result};
 mod loops;
 mod priority;
 
-/// The two objects that part pre-data, data and post-data.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Boundaries {
-    pub(crate) pre_data: DumpId,
-    pub(crate) post_data: DumpId,
-}
-
 /// Reads `pg_depend` (`getDependencies`). Dependencies of columns are those of their tables. Pins do not matter, and
 /// membership in extensions was read before.
 pub async fn read_dependencies(catalog: &mut Catalog, session: &Session) -> Result<()> {
@@ -59,18 +52,19 @@ pub async fn read_dependencies(catalog: &mut Catalog, session: &Session) -> Resu
 
 /// Adds the section boundaries and sorts. Changes the catalog where a loop had to be broken.
 pub fn sort(catalog: &mut Catalog) -> Result<Vec<DumpId>> {
-    let boundaries = add_boundaries(catalog);
+    let post_data = add_boundaries(catalog);
     let mut order: Vec<DumpId> = catalog.objects().iter().map(|object| object.id).collect();
     order.sort_by(|a, b| priority::compare(catalog, catalog.get(*a), catalog.get(*b)));
     loop {
         match topological(catalog, &order) {
             Ok(sorted) => return Ok(sorted),
-            Err(stuck) => loops::repair(catalog, &stuck, boundaries)?,
+            Err(stuck) => loops::repair(catalog, &stuck, post_data)?,
         }
     }
 }
 
-fn add_boundaries(catalog: &mut Catalog) -> Boundaries {
+/// Adds the two objects that part pre-data, data and post-data. Returns the second.
+fn add_boundaries(catalog: &mut Catalog) -> DumpId {
     let pre_data = catalog.add(Object::new(Address::default(), "PRE-DATA BOUNDARY", Kind::PreDataBoundary));
     let post_data =
         catalog.add(Object::new(Address::default(), "POST-DATA BOUNDARY", Kind::PostDataBoundary));
@@ -88,7 +82,7 @@ fn add_boundaries(catalog: &mut Catalog) -> Boundaries {
     }
     catalog.get_mut(pre_data).dependencies = before_data;
     catalog.get_mut(post_data).dependencies = before_post_data;
-    Boundaries { pre_data, post_data }
+    post_data
 }
 
 /// Knuth's topological sort (volume 1, 2.2.3) from the end: of all objects that nothing left needs, the last in the

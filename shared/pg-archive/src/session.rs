@@ -9,32 +9,72 @@ use std::sync::Arc;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
 
+use crate::connect::{self, Connection, ServerIdentity, Target};
 use crate::{Error, ErrorKind, Result};
 
-/// An open session on a server.
+/// An open session on a server. Dropping it closes the connection; a statement that still runs then ends when the
+/// server next writes to it, so [`Session::cancel`] comes first where one may be running.
 pub struct Session {
-    client: tokio_postgres::Client,
+    connection: Connection,
 }
 
 impl Session {
-    /// Wraps an open client.
-    pub fn new(client: tokio_postgres::Client) -> Self {
-        Self { client }
+    /// Connects.
+    ///
+    /// # Errors
+    /// As [`crate::connect::connect`].
+    pub async fn open(target: &Target) -> Result<Self> {
+        Ok(Self { connection: connect::connect(target).await? })
     }
 
     /// The client underneath, for COPY.
     pub fn client(&self) -> &tokio_postgres::Client {
-        &self.client
+        &self.connection.client
+    }
+
+    /// The server's version as a number, such as 150018.
+    pub fn version_num(&self) -> u32 {
+        self.connection.server_version_num
+    }
+
+    /// Which server this is, to be compared with another session's.
+    pub async fn identity(&self) -> Result<ServerIdentity> {
+        ServerIdentity::read(self.client())
+            .await
+            .map_err(|error| statement_error(error, "which server this is"))
+    }
+
+    /// Adds the reason why the connection ended, where a statement's error only says that it did.
+    pub async fn explain(&self, error: Error) -> Error {
+        let Some(driver) =
+            error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>())
+        else {
+            return error;
+        };
+        match self.connection.closed.explain(driver).await {
+            Some(lost) => {
+                let lost = Error::from(lost);
+                Error { object: error.object, ..lost }
+            }
+            None => error,
+        }
+    }
+
+    /// Stops whatever the session runs on the server. Failures do not matter: the connection is closed anyway.
+    pub async fn cancel(self) {
+        if let Err(error) = self.connection.canceller.cancel().await {
+            tracing::debug!(%error, "a running statement could not be cancelled");
+        }
     }
 
     /// Runs statements whose rows nobody wants.
     pub async fn execute(&self, sql: &str) -> Result<()> {
-        self.client.batch_execute(sql).await.map_err(|error| statement_error(error, sql))
+        self.client().batch_execute(sql).await.map_err(|error| statement_error(error, sql))
     }
 
     /// Runs one statement and returns all its rows.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Row>> {
-        let messages = self.client.simple_query(sql).await.map_err(|error| statement_error(error, sql))?;
+        let messages = self.client().simple_query(sql).await.map_err(|error| statement_error(error, sql))?;
         let mut columns = Arc::new(HashMap::new());
         let mut rows = Vec::new();
         for message in messages {
@@ -161,5 +201,16 @@ pub fn statement_error(error: tokio_postgres::Error, sql: &str) -> Error {
     match server.hint() {
         Some(hint) => ours.hint(hint).because(error),
         None => ours.because(error),
+    }
+}
+
+impl From<connect::Error> for Error {
+    fn from(error: connect::Error) -> Self {
+        let kind = match error.kind() {
+            connect::ErrorKind::Pooler | connect::ErrorKind::ReaderEndpoint => ErrorKind::NotDirect,
+            connect::ErrorKind::Lost => ErrorKind::ConnectionLost,
+            _ => ErrorKind::Connect,
+        };
+        Self::new(kind, error.to_string()).hint(error.hint().to_owned()).because(error)
     }
 }

@@ -221,7 +221,7 @@ pub fn emit(out: &mut Emitter<'_>, object: &Object, table: &Table) -> Result<()>
     }
     let name = crate::quote::identifier(&object.name);
     let word = if table.relkind == 'S' { "SEQUENCE" } else { "TABLE" };
-    let entry = out.grants(object, word, &name, &object.name);
+    let entry = out.grants(object, word, &name);
     catalog::grants::emit_columns(out, object, entry);
     Ok(())
 }

@@ -6,18 +6,17 @@
 
 use std::collections::HashSet;
 
-use super::Boundaries;
 use crate::catalog::{Catalog, DumpId, Kind, Parts};
 use crate::{Error, ErrorKind, Result};
 
 /// Breaks as many disjoint loops among the objects that could not be sorted as there are.
-pub(super) fn repair(catalog: &mut Catalog, stuck: &[DumpId], boundaries: Boundaries) -> Result<()> {
+pub(super) fn repair(catalog: &mut Catalog, stuck: &[DumpId], post_data: DumpId) -> Result<()> {
     let mut search = Search { processed: HashSet::new(), failed: vec![None; catalog.objects().len() + 1] };
     let mut repaired = false;
     for start in stuck {
         if let Some(members) = search.find_loop(catalog, *start) {
             search.processed.extend(&members);
-            repair_one(catalog, &members, boundaries);
+            repair_one(catalog, &members, post_data);
             repaired = true;
         } else {
             search.processed.insert(*start);
@@ -80,7 +79,7 @@ impl Search {
     }
 }
 
-fn repair_one(catalog: &mut Catalog, members: &[DumpId], boundaries: Boundaries) {
+fn repair_one(catalog: &mut Catalog, members: &[DumpId], post_data: DumpId) {
     let cut = match members {
         [one] => Some((*one, *one)),
         [a, b] => direct(catalog, *a, *b).or_else(|| direct(catalog, *b, *a)),
@@ -94,7 +93,7 @@ fn repair_one(catalog: &mut Catalog, members: &[DumpId], boundaries: Boundaries)
         catalog.get_mut(from).no_longer_depend_on(to);
         return;
     }
-    if members.len() > 2 && indirect(catalog, members, boundaries) {
+    if members.len() > 2 && indirect(catalog, members, post_data) {
         return;
     }
     warn(catalog, members);
@@ -139,14 +138,14 @@ fn direct(catalog: &mut Catalog, a: DumpId, b: DumpId) -> Option<(DumpId, DumpId
 }
 
 /// Breaks a loop of more than two; says whether it knew how. The order of the attempts is `pg_dump`'s.
-fn indirect(catalog: &mut Catalog, members: &[DumpId], boundaries: Boundaries) -> bool {
+fn indirect(catalog: &mut Catalog, members: &[DumpId], post_data: DumpId) -> bool {
     if let Some((view, rule)) = pair(catalog, members, |a, id, b| match (a, b) {
         (Kind::Table(table), Kind::Rule(rule)) => {
             table.relkind == 'v' && rule.event == '1' && rule.instead && rule.table == id
         }
         _ => false,
     }) {
-        split_view(catalog, view, rule, boundaries);
+        split_view(catalog, view, rule, post_data);
         return true;
     }
     let has_matview =
@@ -163,7 +162,7 @@ fn indirect(catalog: &mut Catalog, members: &[DumpId], boundaries: Boundaries) -
         }
         _ => false,
     }) {
-        split_constraint(catalog, table, constraint, boundaries);
+        split_constraint(catalog, table, constraint, post_data);
         return true;
     }
     if let Some((table, default)) = pair(catalog, members, |a, id, b| match (a, b) {
@@ -184,7 +183,7 @@ fn indirect(catalog: &mut Catalog, members: &[DumpId], boundaries: Boundaries) -
         }
         _ => false,
     }) {
-        split_constraint(catalog, domain, constraint, boundaries);
+        split_constraint(catalog, domain, constraint, post_data);
         return true;
     }
     false
@@ -203,7 +202,7 @@ fn pair(
 }
 
 /// Makes a view as a dummy first, and gives it its query by CREATE OR REPLACE after the data.
-fn split_view(catalog: &mut Catalog, view: DumpId, rule: DumpId, boundaries: Boundaries) {
+fn split_view(catalog: &mut Catalog, view: DumpId, rule: DumpId, post_data: DumpId) {
     let object = catalog.get_mut(view);
     object.no_longer_depend_on(rule);
     if let Kind::Table(table) = &mut object.kind {
@@ -214,7 +213,7 @@ fn split_view(catalog: &mut Catalog, view: DumpId, rule: DumpId, boundaries: Bou
         rule.separate = true;
     }
     object.depend_on(view);
-    object.depend_on(boundaries.post_data);
+    object.depend_on(post_data);
 }
 
 /// Moves what comes next in the loop behind the data: it stays whole, only its section changes.
@@ -228,14 +227,14 @@ fn postpone(catalog: &mut Catalog, boundary: DumpId, next: DumpId, matview: bool
 }
 
 /// Takes a constraint out of the definition of its table or domain, and adds it after the data.
-fn split_constraint(catalog: &mut Catalog, owner: DumpId, constraint: DumpId, boundaries: Boundaries) {
+fn split_constraint(catalog: &mut Catalog, owner: DumpId, constraint: DumpId, post_data: DumpId) {
     catalog.get_mut(owner).no_longer_depend_on(constraint);
     let object = catalog.get_mut(constraint);
     if let Kind::Constraint(constraint) = &mut object.kind {
         constraint.separate = true;
     }
     object.depend_on(owner);
-    object.depend_on(boundaries.post_data);
+    object.depend_on(post_data);
 }
 
 fn warn(catalog: &mut Catalog, members: &[DumpId]) {

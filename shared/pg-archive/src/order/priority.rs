@@ -28,7 +28,7 @@ pub(super) fn section(kind: &Kind) -> Place {
         | Kind::ColumnDefault(_)
         | Kind::DummyType
         | Kind::LargeObject(_) => Place::PreData,
-        Kind::TableData { .. } | Kind::SequenceSet { .. } | Kind::LargeObjectData => Place::Data,
+        Kind::TableData { .. } | Kind::SequenceSet { .. } | Kind::LargeObjectData(_) => Place::Data,
         Kind::Index(_)
         | Kind::IndexAttach(_)
         | Kind::Statistics(_)
@@ -62,7 +62,7 @@ fn priority(kind: &Kind) -> u8 {
         Kind::PreDataBoundary => 150,
         Kind::TableData { .. } => 151,
         Kind::SequenceSet { .. } => 152,
-        Kind::LargeObjectData => 153,
+        Kind::LargeObjectData(_) => 153,
         Kind::PostDataBoundary => 160,
         Kind::Constraint(_) => 161,
         Kind::Index(_) => 162,

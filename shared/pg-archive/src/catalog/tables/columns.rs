@@ -2,7 +2,7 @@
 
 use crate::catalog::constraints::Constraint;
 use crate::catalog::tables::read::{oids, with_table};
-use crate::catalog::tables::{Column, ColumnDefault, NotNull, Table};
+use crate::catalog::tables::{Column, ColumnDefault, NotNull};
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object, class};
 use crate::quote;
 use crate::session::{Row, Session};

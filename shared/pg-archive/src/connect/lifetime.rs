@@ -1,0 +1,153 @@
+//! What happens to a connection after it is open: who drives it, why it ended, how a query is cancelled.
+//!
+//! The driving task ends when the client is dropped or the connection breaks; it is never left behind.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_postgres::error::{DbError, Severity, SqlState};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, CancelToken, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::attempt::{seconds, within};
+use super::classify;
+use super::error::{Error, ErrorKind};
+
+type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+/// How long to wait for the reason after the client learnt that the connection is gone. The task that knows it needs
+/// no more than its next turn.
+const REASON_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Learns when and why a connection ended. Cheap to clone.
+#[derive(Clone)]
+pub struct Closed {
+    end: watch::Receiver<Option<End>>,
+    place: Arc<str>,
+}
+
+/// The error that ended a connection; none if the client was dropped.
+type End = Option<Arc<tokio_postgres::Error>>;
+
+/// Spawns the task that moves messages between client and server.
+pub(super) fn drive(mut driver: tokio_postgres::Connection<Socket, Stream>, place: String) -> Closed {
+    let (sender, end) = watch::channel(None);
+    let place: Arc<str> = place.into();
+    let closed = Closed { end, place: Arc::clone(&place) };
+    tokio::spawn(async move {
+        let end = loop {
+            match poll_fn(|context| driver.poll_message(context)).await {
+                Some(Ok(AsyncMessage::Notice(notice))) => log(&notice, &place),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break Some(Arc::new(error)),
+                None => break None,
+            }
+        };
+        drop(driver);
+        sender.send_replace(Some(end));
+    });
+    closed
+}
+
+fn log(notice: &DbError, place: &str) {
+    let (message, code) = (notice.message(), notice.code().code());
+    if notice.parsed_severity() == Some(Severity::Warning) {
+        tracing::warn!(place, code, "server: {message}");
+    } else {
+        tracing::debug!(place, code, "server: {message}");
+    }
+}
+
+impl Closed {
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.end.borrow().is_some()
+    }
+
+    /// Waits for the end of the connection and returns the error that caused it; none if the client was dropped.
+    pub async fn wait(&self) -> Option<Arc<tokio_postgres::Error>> {
+        let mut end = self.end.clone();
+        // The channel fails only if the runtime dropped the task, which ends the connection as well.
+        end.wait_for(Option::is_some).await.ok().and_then(|end| end.clone().flatten())
+    }
+
+    /// If the error of a query means that the connection is gone, an error of kind [`ErrorKind::Lost`] that carries
+    /// the server's last words, such as `terminating connection due to administrator command`.
+    pub async fn explain(&self, error: &tokio_postgres::Error) -> Option<Error> {
+        let is_last_word = |code: &SqlState| {
+            [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::IDLE_SESSION_TIMEOUT]
+                .contains(code)
+                || *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+        };
+        let ended_by_query = error.code().is_some_and(is_last_word);
+        if !ended_by_query && !error.is_closed() && !self.is_closed() {
+            return None;
+        }
+        let end =
+            if ended_by_query { None } else { within(Some(REASON_TIMEOUT), self.wait()).await.flatten() };
+        let cause = end.as_deref().unwrap_or(error);
+        let failure = classify::failure(String::new(), cause);
+        let text =
+            if cause.is_closed() { "the server closed it without a word".to_owned() } else { failure.cause };
+        let hint = "Try again; the server's log says why it ended the connection.";
+        Some(
+            Error::new(ErrorKind::Lost, format!("connection to {} lost: {text}", self.place), hint)
+                .with_sqlstate(failure.sqlstate),
+        )
+    }
+}
+
+impl std::fmt::Debug for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Closed")
+            .field("place", &self.place)
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Asks the server to stop what a connection is doing. Cheap to clone.
+#[derive(Clone)]
+pub struct Canceller {
+    token: CancelToken,
+    connector: MakeRustlsConnect,
+    place: Arc<str>,
+    limit: Option<Duration>,
+}
+
+impl Canceller {
+    pub(super) fn new(
+        token: CancelToken,
+        connector: MakeRustlsConnect,
+        place: &str,
+        limit: Option<Duration>,
+    ) -> Self {
+        Self { token, connector, place: place.into(), limit }
+    }
+
+    /// Sends a cancel request over a connection of its own, encrypted if the session is. The server does not say
+    /// whether there was anything to cancel (PostgreSQL manual, chapter 55.2.8).
+    pub async fn cancel(&self) -> Result<(), Error> {
+        let sent = within(self.limit, self.token.cancel_query(self.connector.clone())).await;
+        let (kind, cause) = match sent {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => {
+                let failure = classify::failure(String::new(), &error);
+                (failure.kind, failure.cause)
+            }
+            None => (ErrorKind::Timeout, format!("no answer within {}", seconds(self.limit))),
+        };
+        let hint = "The query may still be running; ending the session stops it at its next step.";
+        Err(Error::new(kind, format!("cannot send a cancel request to {}: {cause}", self.place), hint))
+    }
+}
+
+impl std::fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The token holds the session's secret key.
+        f.debug_struct("Canceller").field("place", &self.place).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! From a database to an archive.
+//!
+//! [`Dump::plan`] connects, takes one snapshot, locks, reads the catalogs, takes the census and decides what goes into
+//! which file; nothing is written. [`Dump::run`] then streams the rows through as many sessions as asked for, all of
+//! which see that one snapshot. Whatever fails ends everything: running statements are cancelled, sessions closed,
+//! and files that are not complete are given up by their sink.
+//!
+//! `dump/snapshot` holds the coordinator's session, `dump/files` the pure decision on files, `dump/copy` the streaming.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::catalog::selection::Selection;
+use crate::catalog::{Catalog, DumpId, Kind, Server, read, tables};
+use crate::census::{self, Missing};
+use crate::connect::Target;
+use crate::fingerprint::Fingerprint;
+use crate::toc::Entry;
+use crate::{Error, ErrorKind, Result, emit, order};
+
+mod copy;
+mod files;
+mod snapshot;
+
+pub use copy::DumpedFile;
+pub use files::{DataFile, Rows};
+pub use snapshot::Snapshot;
+
+/// What a dump is asked to do.
+#[derive(Clone, Debug)]
+pub struct DumpOptions {
+    /// What to leave out.
+    pub selection: Selection,
+    /// Sessions that stream data at the same time.
+    pub jobs: usize,
+    /// Longest wait for any lock.
+    pub lock_timeout: Duration,
+    /// Tables larger than this on disk are cut into several files, in bytes.
+    pub chunk_bytes: u64,
+    /// Whether user objects which the archive cannot hold are accepted. They are listed in the plan.
+    pub allow_missing: bool,
+    /// Names the data file of a table: schema, table, number of the chunk (from 1) if there are several.
+    pub table_file: fn(&str, &str, Option<u32>) -> String,
+}
+
+/// What is known of a table whose rows go into the archive.
+#[derive(Clone, Debug)]
+pub struct TablePlan {
+    /// Its number in the archive.
+    pub id: DumpId,
+    /// Schema, unquoted.
+    pub schema: String,
+    /// Name, unquoted.
+    pub name: String,
+    /// Columns in the order of its COPY, unquoted.
+    pub columns: Vec<String>,
+    /// Size of heap and TOAST on disk, in bytes.
+    pub bytes: u64,
+    /// What the planner thinks it has, if it was ever analyzed.
+    pub rows_estimate: Option<u64>,
+    /// Its data files, indexes into [`Plan::files`].
+    pub files: Vec<usize>,
+}
+
+/// All that is decided before the first row is read.
+#[derive(Debug)]
+pub struct Plan {
+    /// The server and its database.
+    pub server: Server,
+    /// The snapshot that everything is read in.
+    pub snapshot: Snapshot,
+    /// The table of contents.
+    pub entries: Vec<Entry>,
+    /// Every data file.
+    pub files: Vec<DataFile>,
+    /// Every table whose rows are dumped.
+    pub tables: Vec<TablePlan>,
+    /// User objects that the archive will not hold, accepted by the user.
+    pub missing: Vec<Missing>,
+    /// What a user should know.
+    pub warnings: Vec<String>,
+}
+
+/// A dump that is planned and holds its snapshot and its locks.
+pub struct Dump {
+    target: Target,
+    options: DumpOptions,
+    coordinator: snapshot::Coordinator,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// What became of a data file, by its index in the plan.
+pub type DumpedFiles = HashMap<usize, DumpedFile>;
+
+/// Hears how far a dump is. Called often; must not block.
+pub trait Observer: Send + Sync {
+    /// A data file was begun.
+    fn file_started(&self, _file: &DataFile) {}
+    /// Rows were read, with their bytes of COPY text.
+    fn rows_read(&self, _rows: u64, _bytes: u64) {}
+    /// A data file is complete.
+    fn file_finished(&self, _file: &DataFile, _rows: u64, _bytes: u64) {}
+}
+
+/// An observer that does not care.
+impl Observer for () {}
+
+impl Dump {
+    /// Connects and plans. Nothing on the server is changed, nothing is written anywhere.
+    ///
+    /// # Errors
+    /// When the server cannot be reached directly, a lock cannot be had, a right is missing, or objects would be lost.
+    pub async fn plan(target: &Target, options: DumpOptions) -> Result<Self> {
+        let coordinator = snapshot::Coordinator::open(target, options.lock_timeout).await?;
+        match plan(&coordinator, &options).await {
+            Ok(plan) => Ok(Self { target: target.clone(), options, coordinator, plan }),
+            Err(error) => {
+                let error = coordinator.explain(error).await;
+                coordinator.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Streams all data files into the sink and ends the snapshot. The table of contents is the caller's to write.
+    ///
+    /// # Errors
+    /// On the first failure of any file; all others are then given up.
+    pub async fn run(
+        self,
+        sink: &impl crate::archive::ArchiveSink,
+        observer: &dyn Observer,
+    ) -> Result<DumpedFiles> {
+        let result =
+            copy::run(&self.target, &self.options, &self.coordinator, &self.plan, sink, observer).await;
+        match result {
+            Ok(files) => self.coordinator.finish().await.map(|()| files),
+            Err(error) => {
+                self.coordinator.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the dump up without reading rows.
+    pub async fn abandon(self) {
+        self.coordinator.abort().await;
+    }
+}
+
+async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Result<Plan> {
+    let session = &coordinator.session;
+    let mut catalog = read::catalog(session, coordinator.server.clone(), options.selection.clone()).await?;
+    let missing = if options.selection.schema { census::take(&catalog, session).await? } else { Vec::new() };
+    if !missing.is_empty() && !options.allow_missing {
+        return Err(census::refusal(&missing));
+    }
+    tables::plan_data(&mut catalog);
+    order::read_dependencies(&mut catalog, session).await?;
+    let sorted = order::sort(&mut catalog)?;
+    let mut files = files::plan(&catalog, options)?;
+    files::name_uniquely(&files)?;
+    let names = files::names_by_object(&files);
+    let (mut entries, data_entries) = emit::entries(&catalog, &sorted, &names)?.finish()?;
+    order::link_entries(&catalog, &mut entries, &data_entries)?;
+    files.sort_by(|a, b| b.bytes_estimate.cmp(&a.bytes_estimate).then_with(|| a.name.cmp(&b.name)));
+    let tables = table_plans(&catalog, &files)?;
+    Ok(Plan {
+        server: coordinator.server.clone(),
+        snapshot: coordinator.snapshot.clone(),
+        entries,
+        tables,
+        files,
+        missing,
+        warnings: coordinator.warnings.iter().cloned().chain(catalog.warnings).collect(),
+    })
+}
+
+fn table_plans(catalog: &Catalog, files: &[DataFile]) -> Result<Vec<TablePlan>> {
+    let mut plans: Vec<TablePlan> = Vec::new();
+    let mut by_id: HashMap<DumpId, usize> = HashMap::new();
+    for (at, file) in files.iter().enumerate() {
+        let Rows::Table { table: id, .. } = file.rows else { continue };
+        if let Some(plan) = by_id.get(&id) {
+            plans[*plan].files.push(at);
+            continue;
+        }
+        let object = catalog.get(id);
+        let Kind::Table(table) = &object.kind else {
+            return Err(Error::new(ErrorKind::Catalog, format!("{} has rows but is no table", object.name)));
+        };
+        let columns = table.columns.iter().filter(|column| !column.dropped && column.generated == ' ');
+        by_id.insert(id, plans.len());
+        plans.push(TablePlan {
+            id,
+            schema: catalog.schema_name(object).to_owned(),
+            name: object.name.clone(),
+            columns: columns.map(|column| column.name.clone()).collect(),
+            bytes: table.total_bytes,
+            rows_estimate: rows_estimate(table.rows_estimate),
+            files: vec![at],
+        });
+    }
+    plans.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
+    Ok(plans)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate, checked not to be negative
+fn rows_estimate(reltuples: f64) -> Option<u64> {
+    (reltuples >= 0.0).then_some(reltuples as u64)
+}
+
+/// Rows and fingerprint of a table, from those of its files.
+pub fn table_fingerprint(plan: &TablePlan, files: &DumpedFiles) -> Fingerprint {
+    let mut sum = Fingerprint::default();
+    for file in plan.files.iter().filter_map(|at| files.get(at)) {
+        sum.merge(file.fingerprint);
+    }
+    sum
+}

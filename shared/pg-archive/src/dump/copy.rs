@@ -1,0 +1,223 @@
+//! Streams rows from the server into data files.
+//!
+//! A session takes the next file, the largest first, and streams it: COPY text from the server, row by row into the
+//! fingerprint, in batches into the sink. Memory is bounded by the batch and by what the sink holds; a row is never
+//! split or copied but into its batch.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use crate::archive::{ArchiveSink, SinkFile, StorageError};
+use crate::catalog::large_objects::data::DataWriter;
+use crate::connect::Target;
+use crate::dump::snapshot::{Coordinator, PING_EVERY};
+use crate::dump::{DataFile, DumpOptions, DumpedFiles, Observer, Plan, Rows};
+use crate::fingerprint::Fingerprint;
+use crate::session::{Session, statement_error};
+use crate::{Error, ErrorKind, Result};
+
+/// Bytes that are collected before they go into the sink.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// What ends the rows of a table: COPY's end marker, then the two empty lines that `pg_dump` writes.
+const END_OF_ROWS: &[u8] = b"\\.\n\n\n";
+
+/// A data file that is complete in the sink.
+#[derive(Clone, Debug)]
+pub struct DumpedFile {
+    /// Rows in it and their fingerprint; for large objects, the pages.
+    pub fingerprint: Fingerprint,
+    /// Bytes of it.
+    pub bytes: u64,
+}
+
+/// Streams all files of the plan. The first failure ends the others.
+pub(super) async fn run(
+    target: &Target,
+    options: &DumpOptions,
+    coordinator: &Coordinator,
+    plan: &Plan,
+    sink: &impl ArchiveSink,
+    observer: &dyn Observer,
+) -> Result<DumpedFiles> {
+    let next = AtomicUsize::new(0);
+    let mut sessions = Vec::new();
+    // One after the other: the server's limit on connections shows before work is begun.
+    for _ in 0..options.jobs.clamp(1, plan.files.len().max(1)) {
+        match coordinator.join(target, options.lock_timeout).await {
+            Ok(session) => sessions.push(session),
+            Err(error) => {
+                end(sessions).await;
+                return Err(error);
+            }
+        }
+    }
+    let mut workers: FuturesUnordered<_> =
+        sessions.iter().map(|session| work(session, plan, &next, sink, observer)).collect();
+    let mut dumped = DumpedFiles::new();
+    let mut ping = tokio::time::interval(PING_EVERY);
+    ping.tick().await;
+    let result = loop {
+        tokio::select! {
+            finished = workers.next() => match finished {
+                Some(Ok(files)) => dumped.extend(files),
+                Some(Err(error)) => break Err(error),
+                None => break Ok(()),
+            },
+            _ = ping.tick() => if let Err(error) = coordinator.ping().await { break Err(error) },
+        }
+    };
+    // Dropped before the sessions are cancelled: their files are given up first.
+    drop(workers);
+    match result {
+        Ok(()) => {
+            for session in &sessions {
+                session.execute("COMMIT").await?;
+            }
+            Ok(dumped)
+        }
+        Err(error) => {
+            end(sessions).await;
+            Err(error)
+        }
+    }
+}
+
+async fn end(sessions: Vec<Session>) {
+    for session in sessions {
+        session.cancel().await;
+    }
+}
+
+async fn work(
+    session: &Session,
+    plan: &Plan,
+    next: &AtomicUsize,
+    sink: &impl ArchiveSink,
+    observer: &dyn Observer,
+) -> Result<Vec<(usize, DumpedFile)>> {
+    let mut done = Vec::new();
+    loop {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        let Some(file) = plan.files.get(at) else { return Ok(done) };
+        observer.file_started(file);
+        match dump_file(session, file, plan.server.block_bytes, sink, observer).await {
+            Ok(dumped) => {
+                observer.file_finished(file, dumped.fingerprint.rows, dumped.bytes);
+                done.push((at, dumped));
+            }
+            Err(error) => return Err(session.explain(error).await.on(file.label.clone())),
+        }
+    }
+}
+
+async fn dump_file(
+    session: &Session,
+    file: &DataFile,
+    block_bytes: u32,
+    sink: &impl ArchiveSink,
+    observer: &dyn Observer,
+) -> Result<DumpedFile> {
+    let mut out = sink.create(&file.name, file.bytes_estimate).await.map_err(storage)?;
+    match stream(session, file, block_bytes, &mut out, observer).await {
+        Ok(dumped) => {
+            out.finish().await.map_err(storage)?;
+            Ok(dumped)
+        }
+        Err(error) => {
+            out.abort().await;
+            Err(error)
+        }
+    }
+}
+
+async fn stream(
+    session: &Session,
+    file: &DataFile,
+    block_bytes: u32,
+    out: &mut impl SinkFile,
+    observer: &dyn Observer,
+) -> Result<DumpedFile> {
+    let refused = |error| worker_error(error, &file.copy);
+    let rows = session.client().copy_out(&file.copy).await.map_err(refused)?;
+    let mut rows = std::pin::pin!(rows);
+    let mut pages = matches!(file.rows, Rows::LargeObjects { .. }).then(|| DataWriter::new(block_bytes));
+    let mut fingerprint = Fingerprint::default();
+    let mut batch = BytesMut::with_capacity(BATCH_BYTES + BATCH_BYTES / 4);
+    let (mut bytes, mut sql) = (0_u64, Vec::new());
+    let (mut rows_reported, mut bytes_reported) = (0_u64, 0_u64);
+    while let Some(row) = rows.next().await {
+        let row = row.map_err(refused)?;
+        let Some(text) = row.strip_suffix(b"\n") else {
+            return Err(Error::new(
+                ErrorKind::Archive,
+                "the server sent a row that does not end in a newline",
+            ));
+        };
+        fingerprint.add_row(text);
+        if let Some(pages) = &mut pages {
+            pages.row(text, &mut sql)?;
+            batch.extend_from_slice(&sql);
+            sql.clear();
+        } else if row.len() >= BATCH_BYTES {
+            // A huge row goes on as it is, instead of being copied into the batch.
+            flush(&mut batch, out, &mut bytes).await?;
+            bytes += row.len() as u64;
+            out.write(row).await.map_err(storage)?;
+        } else {
+            batch.extend_from_slice(&row);
+        }
+        if batch.len() >= BATCH_BYTES {
+            flush(&mut batch, out, &mut bytes).await?;
+        }
+        if bytes > bytes_reported {
+            observer.rows_read(fingerprint.rows - rows_reported, bytes - bytes_reported);
+            (rows_reported, bytes_reported) = (fingerprint.rows, bytes);
+        }
+    }
+    match pages {
+        Some(pages) => {
+            pages.finish(&mut sql);
+            batch.extend_from_slice(&sql);
+        }
+        None => batch.extend_from_slice(END_OF_ROWS),
+    }
+    flush(&mut batch, out, &mut bytes).await?;
+    observer.rows_read(fingerprint.rows - rows_reported, bytes - bytes_reported);
+    Ok(DumpedFile { fingerprint, bytes })
+}
+
+async fn flush(batch: &mut BytesMut, out: &mut impl SinkFile, bytes: &mut u64) -> Result<()> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let full: Bytes = batch.split().freeze();
+    *bytes += full.len() as u64;
+    out.write(full).await.map_err(storage)?;
+    batch.reserve(BATCH_BYTES + BATCH_BYTES / 4);
+    Ok(())
+}
+
+fn storage(source: StorageError) -> Error {
+    Error::new(ErrorKind::Storage, source.to_string()).because(source)
+}
+
+/// A session that waits for a lock which the coordinator holds already waits behind somebody who wants an exclusive
+/// one, and who waits for the coordinator: only giving up ends that.
+fn worker_error(error: tokio_postgres::Error, sql: &str) -> Error {
+    let error = statement_error(error, sql);
+    match error.kind {
+        ErrorKind::LockTimeout => error.hint(
+            "Another session asked for an ACCESS EXCLUSIVE lock (ALTER TABLE, VACUUM FULL …) after the backup had \
+             begun, and now both wait. Run the backup at another time.",
+        ),
+        ErrorKind::Permission => error.hint(
+            "Grant the backup role SELECT on it, or pg_read_all_data; if it has row security, the role also needs \
+             BYPASSRLS: a backup never contains only the rows that a policy lets through.",
+        ),
+        _ => error,
+    }
+}

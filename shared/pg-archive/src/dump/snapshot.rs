@@ -1,0 +1,184 @@
+//! The coordinator: the session that exports the snapshot, holds the locks and reads the catalogs.
+
+use std::time::Duration;
+
+use crate::catalog::Server;
+use crate::connect::{self, ServerIdentity, Target};
+use crate::session::Session;
+use crate::{Error, ErrorKind, Result};
+
+/// The newest server that this version was tested against. Newer ones work as far as the census says so.
+const NEWEST_TESTED_MAJOR: u32 = 18;
+/// The oldest server that is supported.
+const OLDEST_MAJOR: u32 = 13;
+
+/// How often an idle coordinator says something, lest a firewall or a proxy cut it off.
+pub(super) const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// The snapshot that a backup was taken in.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Name under which other sessions import it (`pg_export_snapshot`).
+    pub exported: String,
+    /// Which transactions it sees (`pg_current_snapshot`).
+    pub transactions: String,
+    /// WAL position when it was taken; on a standby, how far it had replayed. `None` where the role may not ask.
+    pub wal_lsn: Option<String>,
+    /// Server's clock when it was taken, ISO 8601 in UTC.
+    pub taken_at: String,
+}
+
+pub(super) struct Coordinator {
+    pub(super) session: Session,
+    identity: ServerIdentity,
+    pub(super) server: Server,
+    pub(super) snapshot: Snapshot,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The settings that every session of a dump has, whatever the role or the database was configured with
+/// (`setup_connection` in `pg_dump.c`): they fix the text of every value, leave no room for other objects of the same
+/// name, and make the server refuse to filter rows by row security instead of doing so silently.
+fn settings(version_num: u32, lock_timeout: Duration) -> String {
+    let mut sql = format!(
+        "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
+         SET extra_float_digits = 3; SET bytea_output = 'hex'; SET standard_conforming_strings = on; \
+         SET quote_all_identifiers = off; SET synchronize_seqscans = off; SET row_security = off; \
+         SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = {}; \
+         SELECT pg_catalog.set_config('search_path', '', false); \
+         SELECT pg_catalog.set_config(name, 'view, foreign-table', false) FROM pg_catalog.pg_settings \
+         WHERE name = 'restrict_nonsystem_relation_kind';",
+        lock_timeout.as_millis()
+    );
+    if version_num >= 140_000 {
+        sql.push_str(" SET idle_session_timeout = 0;");
+    }
+    if version_num >= 170_000 {
+        sql.push_str(" SET transaction_timeout = 0;");
+    }
+    sql
+}
+
+/// Opens a session with the settings of a dump.
+async fn open(target: &Target, lock_timeout: Duration) -> Result<Session> {
+    let session = Session::open(target).await?;
+    session.execute(&settings(session.version_num(), lock_timeout)).await?;
+    Ok(session)
+}
+
+impl Coordinator {
+    /// Opens the session, makes sure that it is a direct one, and takes the snapshot.
+    pub(super) async fn open(target: &Target, lock_timeout: Duration) -> Result<Self> {
+        let session = open(target, lock_timeout).await?;
+        refuse_indirect(target, &session).await?;
+        let identity = session.identity().await?;
+        let version_num = session.version_num();
+        let mut warnings = Vec::new();
+        let major = version_num / 10_000;
+        if major < OLDEST_MAJOR {
+            return Err(Error::new(ErrorKind::Usage, format!("the server is PostgreSQL {major}")).hint(
+                format!(
+                    "pgark backs up PostgreSQL {OLDEST_MAJOR} and newer. Use that version's own pg_dump."
+                ),
+            ));
+        }
+        if major > NEWEST_TESTED_MAJOR {
+            warnings.push(format!(
+                "the server is PostgreSQL {major}, newer than {NEWEST_TESTED_MAJOR}, the newest that this version was \
+                 tested with; the census decides whether every object could be dumped"
+            ));
+        }
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        let row = session
+            .row(
+                "SELECT pg_catalog.pg_export_snapshot() AS exported, pg_catalog.pg_current_snapshot() AS transactions, \
+                 pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_database() AS database, \
+                 pg_catalog.current_setting('server_version') AS version, \
+                 pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS taken_at, \
+                 pg_catalog.current_setting('block_size') AS block_size, \
+                 (SELECT pg_catalog.pg_encoding_to_char(encoding) FROM pg_catalog.pg_database \
+                  WHERE datname = pg_catalog.current_database()) AS encoding",
+            )
+            .await?;
+        let in_recovery = row.flag("in_recovery")?;
+        let server = Server {
+            version_num,
+            version: row.string("version")?,
+            database: row.string("database")?,
+            encoding: row.string("encoding")?,
+            block_bytes: row.number("block_size")?,
+            in_recovery,
+        };
+        let snapshot = Snapshot {
+            exported: row.string("exported")?,
+            transactions: row.string("transactions")?,
+            taken_at: row.string("taken_at")?,
+            wal_lsn: wal_position(&session, in_recovery).await?,
+        };
+        Ok(Self { session, identity, server, snapshot, warnings })
+    }
+
+    /// A session that sees the same snapshot.
+    pub(super) async fn join(&self, target: &Target, lock_timeout: Duration) -> Result<Session> {
+        let session = open(target, lock_timeout).await?;
+        connect::check_same_server(target, &self.identity, &session.identity().await?)?;
+        let import = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET TRANSACTION SNAPSHOT {}",
+            crate::quote::literal(&self.snapshot.exported)
+        );
+        session.execute(&import).await.map_err(|error| {
+            error.on(format!("snapshot {}", self.snapshot.exported)).hint(
+                "Every session of a backup must reach the same server. Connect to an instance, not to a pooler or a \
+                 load-balanced endpoint.",
+            )
+        })?;
+        Ok(session)
+    }
+
+    /// Says something, so that nobody takes the session for dead, and learns whether it is.
+    pub(super) async fn ping(&self) -> Result<()> {
+        self.session
+            .execute("SELECT 1")
+            .await
+            .map_err(|error| error.on("the session that holds the snapshot"))
+    }
+
+    /// Ends the snapshot after all went well.
+    pub(super) async fn finish(self) -> Result<()> {
+        self.session.execute("COMMIT").await
+    }
+
+    /// Adds the reason why the connection ended, where the driver only knows that it did.
+    pub(super) async fn explain(&self, error: Error) -> Error {
+        self.session.explain(error).await
+    }
+
+    /// Cancels whatever runs and ends the session.
+    pub(super) async fn abort(self) {
+        self.session.cancel().await;
+    }
+}
+
+/// Poolers that hand a server session to whoever has a transaction would give the snapshot and its locks away.
+async fn refuse_indirect(target: &Target, first: &Session) -> Result<()> {
+    let second = Session::open(target).await?;
+    Ok(connect::check_direct(target, first.client(), second.client()).await?)
+}
+
+/// The WAL position. Some managed servers keep the functions from ordinary roles; a savepoint keeps the refusal from
+/// ending the transaction.
+async fn wal_position(session: &Session, in_recovery: bool) -> Result<Option<String>> {
+    let function = if in_recovery { "pg_last_wal_replay_lsn" } else { "pg_current_wal_lsn" };
+    session.execute("SAVEPOINT pgark_wal").await?;
+    match session.row(&format!("SELECT pg_catalog.{function}() AS lsn")).await {
+        Ok(row) => {
+            session.execute("RELEASE SAVEPOINT pgark_wal").await?;
+            row.optional_string("lsn")
+        }
+        Err(error) if error.kind == ErrorKind::ConnectionLost => Err(error),
+        Err(_) => {
+            session.execute("ROLLBACK TO SAVEPOINT pgark_wal").await?;
+            Ok(None)
+        }
+    }
+}
