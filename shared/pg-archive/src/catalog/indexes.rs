@@ -136,7 +136,7 @@ pub fn emit_attach(out: &mut Emitter<'_>, object: &Object, attach: &IndexAttach)
     let parent = catalog.get(attach.parent);
     let create =
         format!("ALTER INDEX {} ATTACH PARTITION {};\n", catalog.qualified(parent), catalog.qualified(index));
-    out.define(
+    let entry = out.define(
         object,
         Definition {
             tag: object.name.clone(),
@@ -146,5 +146,6 @@ pub fn emit_attach(out: &mut Emitter<'_>, object: &Object, attach: &IndexAttach)
             drop: String::new(),
         },
     );
+    entry.drop_statement = None;
     Ok(())
 }
