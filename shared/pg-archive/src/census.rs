@@ -43,12 +43,6 @@ const PARTS_OF_OTHERS: &[(&str, &str)] = &[
     ("pg_constraint", "c.contype IN ('n', 't') OR c.conparentid <> 0"),
     // Triggers that implement foreign keys, and clones of a partitioned table's.
     ("pg_trigger", "c.tgisinternal OR c.tgparentid <> 0"),
-    // Constructors of range types.
-    (
-        "pg_proc",
-        "EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
-         AND d.objid = c.oid AND d.deptype = 'i')",
-    ),
 ];
 
 /// Catalogs of this database (not of the whole server) whose rows have an OID.
@@ -111,8 +105,9 @@ async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name
     Ok(unknown)
 }
 
-/// Names rows, leaving out those that hang on an object which is not dumped on purpose: temporary ones, members of
-/// extensions, what the user excluded.
+/// Names rows, leaving out those that the server makes together with an object that is known (internal dependencies:
+/// the constructors and casts of a range type), and those that hang on an object which is not dumped on purpose:
+/// temporary ones, members of extensions, what the user excluded.
 async fn identify(
     catalog: &Catalog,
     session: &Session,
@@ -122,14 +117,14 @@ async fn identify(
     let list = oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     let sql = format!(
         "SELECT o.oid, i.type, i.identity, i.schema,
-           ARRAY(SELECT d.refclassid::text || ' ' || d.refobjid FROM pg_catalog.pg_depend d
+           ARRAY(SELECT d.deptype::text || ' ' || d.refclassid || ' ' || d.refobjid FROM pg_catalog.pg_depend d
                  WHERE d.classid = {class_oid} AND d.objid = o.oid AND d.objsubid = 0
                    AND d.deptype IN ('i', 'a', 'P', 'S')) AS owners
          FROM unnest('{{{list}}}'::pg_catalog.oid[]) AS o(oid),
            LATERAL pg_catalog.pg_identify_object({class_oid}, o.oid, 0) AS i"
     );
     let mut missing = Vec::new();
-    let mut owners_of: HashMap<u32, Vec<Address>> = HashMap::new();
+    let mut owners_of: HashMap<u32, Vec<Owner>> = HashMap::new();
     let rows = session.rows(&sql).await?;
     for row in &rows {
         owners_of.insert(row.number("oid")?, owners(row.text("owners")?));
@@ -141,9 +136,9 @@ async fn identify(
         let Some(identity) = identity.filter(|_| !temporary) else { continue };
         let oid: u32 = row.number("oid")?;
         let left_out = owners_of.get(&oid).is_some_and(|owners| {
-            owners.iter().any(|owner| match catalog.find(*owner) {
-                Some(id) => !catalog.get(id).dump.has(Parts::DEFINITION),
-                None => catalog.extension_members.contains_key(owner),
+            owners.iter().any(|owner| match catalog.find(owner.address) {
+                Some(id) => owner.internal || !catalog.get(id).dump.has(Parts::DEFINITION),
+                None => catalog.extension_members.contains_key(&owner.address),
             })
         });
         if !left_out {
@@ -153,13 +148,23 @@ async fn identify(
     Ok(missing)
 }
 
-/// Reads `{"1259 16385","2606 16390"}`.
-fn owners(text: &str) -> Vec<Address> {
+/// An object that another belongs to.
+#[derive(Debug, PartialEq, Eq)]
+struct Owner {
+    address: Address,
+    /// Whether the server makes the one with the other.
+    internal: bool,
+}
+
+/// Reads `{"i 1259 16385","a 2606 16390"}`.
+fn owners(text: &str) -> Vec<Owner> {
     text.trim_matches(['{', '}'])
         .split(',')
-        .filter_map(|pair| {
-            let (class, oid) = pair.trim_matches('"').split_once(' ')?;
-            Some(Address::new(class.parse().ok()?, oid.parse().ok()?))
+        .filter_map(|owner| {
+            let mut words = owner.trim_matches('"').split(' ');
+            let (kind, class, oid) = (words.next()?, words.next()?, words.next()?);
+            let address = Address::new(class.parse().ok()?, oid.parse().ok()?);
+            Some(Owner { address, internal: kind == "i" })
         })
         .collect()
 }

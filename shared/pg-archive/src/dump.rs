@@ -157,6 +157,10 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
         return Err(census::refusal(&missing));
     }
     tables::plan_data(&mut catalog);
+    tables::order_refreshes(&mut catalog, session).await?;
+    if !options.selection.schema {
+        tables::order_by_foreign_keys(&mut catalog);
+    }
     order::read_dependencies(&mut catalog, session).await?;
     let sorted = order::sort(&mut catalog)?;
     let mut files = files::plan(&catalog, options)?;

@@ -43,7 +43,7 @@ pub struct LargeObjectData {
 impl LargeObjectData {
     /// The name of the file inside the archive.
     pub fn file_name(&self) -> String {
-        format!("data/large-objects-{:05}.dat", self.number)
+        format!("large-objects-{:05}.dat", self.number)
     }
 
     /// The COPY statement whose rows [`data::DataWriter`] takes.

@@ -11,6 +11,7 @@ use crate::{Result, catalog};
 mod columns;
 mod create;
 mod data;
+mod data_order;
 mod inheritance;
 mod lock;
 mod read;
@@ -18,6 +19,7 @@ mod read;
 pub use create::{emit_attach, emit_default};
 pub(crate) use data::copy_columns;
 pub use data::{emit_data, emit_refresh, plan_data};
+pub use data_order::{order_by_foreign_keys, order_refreshes};
 pub use read::read;
 pub(super) use read::with_table;
 

@@ -27,10 +27,13 @@ pub fn read(bytes: &[u8]) -> Result<(Header, Vec<Entry>)> {
     let mut entries = Vec::new();
     let mut ids = HashSet::new();
     for number in 1..=count {
-        let entry = reader
-            .entry()
-            .and_then(|entry| if ids.insert(entry.id) { Ok(entry) } else { Err(reader.damaged("an id used twice")) })
-            .map_err(|error| error.on(format!("toc.dat, entry {number} of {count}")))?;
+        let entry =
+            reader
+                .entry()
+                .and_then(|entry| {
+                    if ids.insert(entry.id) { Ok(entry) } else { Err(reader.damaged("an id used twice")) }
+                })
+                .map_err(|error| error.on(format!("toc.dat, entry {number} of {count}")))?;
         entries.push(entry);
     }
     if reader.at < bytes.len() {
@@ -57,7 +60,8 @@ impl<'a> Reader<'a> {
         }
         let [major, minor, revision] = [self.byte()?, self.byte()?, self.byte()?];
         if major != 1 || !HEAD_MINORS.contains(&minor) {
-            let message = format!("its head has version {major}.{minor}-{revision}, and 1.12 to 1.15 are read");
+            let message =
+                format!("its head has version {major}.{minor}-{revision}, and 1.12 to 1.15 are read");
             return Err(Error::new(ErrorKind::Archive, message)
                 .hint("Archives of pg_dump 17 and newer are restored with pg_restore."));
         }
@@ -186,7 +190,8 @@ impl<'a> Reader<'a> {
         }
         let length = usize::try_from(length).map_err(|_| self.damaged("a length below -1"))?;
         let text = std::str::from_utf8(self.take(length)?).map_err(|_| {
-            self.damaged("text that is not UTF-8").hint("Archives in other encodings are restored with pg_restore.")
+            self.damaged("text that is not UTF-8")
+                .hint("Archives in other encodings are restored with pg_restore.")
         })?;
         if text.contains('\0') {
             return Err(self.damaged("a zero byte within text"));
@@ -202,9 +207,8 @@ impl<'a> Reader<'a> {
     /// `ReadInt`.
     fn int(&mut self) -> Result<i64> {
         let sign = self.byte()?;
-        let mut magnitude = [0; INT_BYTES as usize];
-        magnitude.copy_from_slice(self.take(magnitude.len())?);
-        let magnitude = i64::from(u32::from_le_bytes(magnitude));
+        let bytes = self.take(INT_BYTES.into())?;
+        let magnitude = bytes.iter().rev().fold(0, |magnitude, byte| magnitude << 8 | i64::from(*byte));
         match sign {
             0 => Ok(magnitude),
             1 => Ok(-magnitude),
@@ -219,7 +223,9 @@ impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
         let end = self.at.checked_add(length).filter(|end| *end <= self.bytes.len());
         let Some(end) = end else {
-            return Err(self.damaged(&format!("{} bytes where {length} should be", self.bytes.len() - self.at)));
+            return Err(
+                self.damaged(&format!("{} bytes where {length} should be", self.bytes.len() - self.at))
+            );
         };
         let taken = &self.bytes[self.at..end];
         self.at = end;

@@ -50,7 +50,8 @@ impl Settings {
         for entry in entries {
             let text = entry.definition.as_deref().unwrap_or_default();
             let value = text.split('\'').nth(1);
-            let damaged = || Error::new(ErrorKind::Archive, format!("has an unknown form: {text:?}")).on(entry.label());
+            let damaged =
+                || Error::new(ErrorKind::Archive, format!("has an unknown form: {text:?}")).on(entry.label());
             match (entry.desc.as_str(), value) {
                 ("ENCODING", Some(encoding)) if is_encoding_name(encoding) => {
                     encoding.clone_into(&mut settings.encoding);
@@ -129,7 +130,9 @@ mod tests {
 
     #[test]
     fn an_unknown_form_is_refused() {
-        for (at, text) in [(0, "SET client_encoding = UTF8"), (0, "SET x = 'a;b'"), (1, "SET x = 'maybe'"), (2, "")] {
+        for (at, text) in
+            [(0, "SET client_encoding = UTF8"), (0, "SET x = 'a;b'"), (1, "SET x = 'maybe'"), (2, "")]
+        {
             let mut entries = Settings::default().entries(IDS);
             entries[at].definition = Some(text.to_owned());
             assert_eq!(Settings::of(&entries).unwrap_err().kind, ErrorKind::Archive, "{text}");

@@ -133,9 +133,13 @@ fn an_id_used_twice_is_refused() {
 fn other_formats_and_versions_are_named() {
     let (header, entries) = sample();
     let good = write(&header, &entries);
-    for (at, byte, expected) in
-        [(0, b'X', "no PGDMP"), (6, 16, "1.16-0"), (5, 2, "2.14-0"), (8, 8, "size of integers"), (10, 1, "directory")]
-    {
+    for (at, byte, expected) in [
+        (0, b'X', "no PGDMP"),
+        (6, 16, "1.16-0"),
+        (5, 2, "2.14-0"),
+        (8, 8, "size of integers"),
+        (10, 1, "directory"),
+    ] {
         let mut bytes = good.clone();
         bytes[at] = byte;
         let error = read(&bytes).unwrap_err();
