@@ -190,8 +190,11 @@ mod tests {
     #[test]
     fn owners_are_read_from_an_array() {
         assert_eq!(
-            owners("{\"1259 16385\",\"2606 16390\"}"),
-            [Address::new(1259, 16385), Address::new(2606, 16390)]
+            owners("{\"i 1259 16385\",\"a 2606 16390\"}"),
+            [
+                Owner { address: Address::new(1259, 16385), internal: true },
+                Owner { address: Address::new(2606, 16390), internal: false },
+            ]
         );
         assert_eq!(owners("{}"), []);
     }

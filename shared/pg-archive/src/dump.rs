@@ -10,6 +10,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::catalog::selection::Selection;
 use crate::catalog::{Catalog, DumpId, Kind, Server, read, tables};
 use crate::census::{self, Missing};
@@ -111,9 +113,10 @@ impl Dump {
     ///
     /// # Errors
     /// When the server cannot be reached directly, a lock cannot be had, a right is missing, or objects would be lost.
-    pub async fn plan(target: &Target, options: DumpOptions) -> Result<Self> {
-        let coordinator = snapshot::Coordinator::open(target, options.lock_timeout).await?;
-        match plan(&coordinator, &options).await {
+    pub async fn plan(target: &Target, options: DumpOptions, stop: &CancellationToken) -> Result<Self> {
+        let opened = snapshot::Coordinator::open(target, options.lock_timeout);
+        let coordinator = unless_stopped(stop, opened).await?;
+        match unless_stopped(stop, plan(&coordinator, &options)).await {
             Ok(plan) => Ok(Self { target: target.clone(), options, coordinator, plan }),
             Err(error) => {
                 let error = coordinator.explain(error).await;
@@ -131,10 +134,10 @@ impl Dump {
         self,
         sink: &impl crate::archive::ArchiveSink,
         observer: &dyn Observer,
+        stop: &CancellationToken,
     ) -> Result<DumpedFiles> {
-        let result =
-            copy::run(&self.target, &self.options, &self.coordinator, &self.plan, sink, observer).await;
-        match result {
+        let run = copy::Run { plan: &self.plan, sink, observer, stop: stop.child_token() };
+        match run.all(&self.target, &self.options, &self.coordinator).await {
             Ok(files) => self.coordinator.finish().await.map(|()| files),
             Err(error) => {
                 self.coordinator.abort().await;
@@ -147,6 +150,19 @@ impl Dump {
     pub async fn abandon(self) {
         self.coordinator.abort().await;
     }
+}
+
+/// Does something unless the user ends it first.
+async fn unless_stopped<T>(stop: &CancellationToken, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(stopped()),
+        result = work => result,
+    }
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Stopped, "was stopped before it was done")
 }
 
 async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Result<Plan> {

@@ -8,12 +8,10 @@ use std::fmt;
 /// The kind of an [`Error`]: decides its code and what a caller may do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// No connection could be opened.
-    Connect,
+    /// No connection could be opened, or not one that can be used.
+    Connect(crate::connect::ErrorKind),
     /// An open connection ended before its work was done.
     ConnectionLost,
-    /// A pooler or a load balancer stands between pgark and the server.
-    NotDirect,
     /// The server refused a statement.
     Statement,
     /// The role lacks a right that the work needs.
@@ -22,6 +20,8 @@ pub enum ErrorKind {
     LockTimeout,
     /// A statement was cancelled.
     Cancelled,
+    /// Somebody ended the work.
+    Stopped,
     /// The catalogs hold something that this version does not understand.
     Catalog,
     /// User objects exist that the archive would not hold.
@@ -42,13 +42,13 @@ impl ErrorKind {
     /// The stable code of this kind, listed in docs/errors.md and never reused.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Connect => "postgres.connect",
+            Self::Connect(kind) => kind.code(),
             Self::ConnectionLost => "postgres.connection-lost",
-            Self::NotDirect => "postgres.not-direct",
             Self::Statement => "postgres.statement",
             Self::Permission => "postgres.permission",
             Self::LockTimeout => "postgres.lock-timeout",
             Self::Cancelled => "postgres.cancelled",
+            Self::Stopped => "stopped",
             Self::Catalog => "postgres.catalog",
             Self::Census => "dump.census",
             Self::Archive => "archive.damaged",

@@ -207,9 +207,8 @@ pub fn statement_error(error: tokio_postgres::Error, sql: &str) -> Error {
 impl From<connect::Error> for Error {
     fn from(error: connect::Error) -> Self {
         let kind = match error.kind() {
-            connect::ErrorKind::Pooler | connect::ErrorKind::ReaderEndpoint => ErrorKind::NotDirect,
             connect::ErrorKind::Lost => ErrorKind::ConnectionLost,
-            _ => ErrorKind::Connect,
+            kind => ErrorKind::Connect(kind),
         };
         Self::new(kind, error.to_string()).hint(error.hint().to_owned()).because(error)
     }

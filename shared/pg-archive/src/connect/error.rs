@@ -8,7 +8,7 @@ use super::target::Target;
 
 /// What went wrong, in the terms in which a person acts on it. Ordered: of several hosts that failed, the one that
 /// got furthest names the error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorKind {
     /// No host name could be resolved.
     UnknownHost,

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
 
 use crate::archive::{ArchiveSink, SinkFile, StorageError};
 use crate::catalog::large_objects::data::DataWriter;
 use crate::connect::Target;
 use crate::dump::snapshot::{Coordinator, PING_EVERY};
-use crate::dump::{DataFile, DumpOptions, DumpedFiles, Observer, Plan, Rows};
+use crate::dump::{DataFile, DumpOptions, DumpedFiles, Observer, Plan, Rows, stopped, unless_stopped};
 use crate::fingerprint::Fingerprint;
 use crate::session::{Session, statement_error};
 use crate::{Error, ErrorKind, Result};
@@ -34,103 +35,123 @@ pub struct DumpedFile {
     pub bytes: u64,
 }
 
-/// Streams all files of the plan. The first failure ends the others.
-pub(super) async fn run(
-    target: &Target,
-    options: &DumpOptions,
-    coordinator: &Coordinator,
-    plan: &Plan,
-    sink: &impl ArchiveSink,
-    observer: &dyn Observer,
-) -> Result<DumpedFiles> {
-    let next = AtomicUsize::new(0);
-    let mut sessions = Vec::new();
-    // One after the other: the server's limit on connections shows before work is begun.
-    for _ in 0..options.jobs.clamp(1, plan.files.len().max(1)) {
-        match coordinator.join(target, options.lock_timeout).await {
-            Ok(session) => sessions.push(session),
-            Err(error) => {
-                end(sessions).await;
-                return Err(error);
+/// What the workers share.
+pub(super) struct Run<'a, S> {
+    pub(super) plan: &'a Plan,
+    pub(super) sink: &'a S,
+    pub(super) observer: &'a dyn Observer,
+    /// Cancelled by the user, and by the first failure.
+    pub(super) stop: CancellationToken,
+}
+
+impl<S: ArchiveSink> Run<'_, S> {
+    /// Streams all files of the plan. The first failure stops the others, and all have given up their files when it
+    /// is returned.
+    pub(super) async fn all(
+        &self,
+        target: &Target,
+        options: &DumpOptions,
+        coordinator: &Coordinator,
+    ) -> Result<DumpedFiles> {
+        let mut sessions = Vec::new();
+        // One after the other: the server's limit on connections shows before work is begun.
+        for _ in 0..options.jobs.clamp(1, self.plan.files.len().max(1)) {
+            match unless_stopped(&self.stop, coordinator.join(target, options.lock_timeout)).await {
+                Ok(session) => sessions.push(session),
+                Err(error) => {
+                    end(sessions).await;
+                    return Err(error);
+                }
             }
         }
-    }
-    let mut workers: FuturesUnordered<_> =
-        sessions.iter().map(|session| work(session, plan, &next, sink, observer)).collect();
-    let mut dumped = DumpedFiles::new();
-    let mut ping = tokio::time::interval(PING_EVERY);
-    ping.tick().await;
-    let result = loop {
-        tokio::select! {
-            finished = workers.next() => match finished {
-                Some(Ok(files)) => dumped.extend(files),
-                Some(Err(error)) => break Err(error),
-                None => break Ok(()),
-            },
-            _ = ping.tick() => if let Err(error) = coordinator.ping().await { break Err(error) },
-        }
-    };
-    // Dropped before the sessions are cancelled: their files are given up first.
-    drop(workers);
-    match result {
-        Ok(()) => {
-            for session in &sessions {
-                session.execute("COMMIT").await?;
-            }
-            Ok(dumped)
-        }
-        Err(error) => {
+        let result = self.work_on_all(&sessions, coordinator).await;
+        let result = match result {
+            Ok(dumped) => commit(&sessions).await.map(|()| dumped),
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
             end(sessions).await;
-            Err(error)
+        }
+        result
+    }
+
+    async fn work_on_all(&self, sessions: &[Session], coordinator: &Coordinator) -> Result<DumpedFiles> {
+        let next = AtomicUsize::new(0);
+        let mut workers: FuturesUnordered<_> =
+            sessions.iter().map(|session| self.work(session, &next)).collect();
+        let mut dumped = DumpedFiles::new();
+        let mut failure = None;
+        let mut ping = tokio::time::interval(PING_EVERY);
+        ping.tick().await;
+        loop {
+            let error = tokio::select! {
+                finished = workers.next() => match finished {
+                    Some(Ok(files)) => {
+                        dumped.extend(files);
+                        continue;
+                    }
+                    Some(Err(error)) => error,
+                    None => break,
+                },
+                _ = ping.tick(), if failure.is_none() => match coordinator.ping().await {
+                    Ok(()) => continue,
+                    Err(error) => error,
+                },
+            };
+            // The others stop because of the first failure: theirs say nothing new.
+            failure.get_or_insert(error);
+            self.stop.cancel();
+        }
+        failure.map_or(Ok(dumped), Err)
+    }
+
+    async fn work(&self, session: &Session, next: &AtomicUsize) -> Result<Vec<(usize, DumpedFile)>> {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = self.plan.files.get(at) else { return Ok(done) };
+            self.observer.file_started(file);
+            match self.dump_file(session, file).await {
+                Ok(dumped) => {
+                    self.observer.file_finished(file, dumped.fingerprint.rows, dumped.bytes);
+                    done.push((at, dumped));
+                }
+                Err(error) if error.kind == ErrorKind::Stopped => return Err(error),
+                Err(error) => return Err(session.explain(error).await.on(file.label.clone())),
+            }
         }
     }
+
+    async fn dump_file(&self, session: &Session, file: &DataFile) -> Result<DumpedFile> {
+        if self.stop.is_cancelled() {
+            return Err(stopped());
+        }
+        let mut out = self.sink.create(&file.name, file.bytes_estimate).await.map_err(storage)?;
+        let block_bytes = self.plan.server.block_bytes;
+        let rows = stream(session, file, block_bytes, &mut out, self.observer);
+        match unless_stopped(&self.stop, rows).await {
+            Ok(dumped) => {
+                out.finish().await.map_err(storage)?;
+                Ok(dumped)
+            }
+            Err(error) => {
+                out.abort().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+async fn commit(sessions: &[Session]) -> Result<()> {
+    for session in sessions {
+        session.execute("COMMIT").await?;
+    }
+    Ok(())
 }
 
 async fn end(sessions: Vec<Session>) {
     for session in sessions {
         session.cancel().await;
-    }
-}
-
-async fn work(
-    session: &Session,
-    plan: &Plan,
-    next: &AtomicUsize,
-    sink: &impl ArchiveSink,
-    observer: &dyn Observer,
-) -> Result<Vec<(usize, DumpedFile)>> {
-    let mut done = Vec::new();
-    loop {
-        let at = next.fetch_add(1, Ordering::Relaxed);
-        let Some(file) = plan.files.get(at) else { return Ok(done) };
-        observer.file_started(file);
-        match dump_file(session, file, plan.server.block_bytes, sink, observer).await {
-            Ok(dumped) => {
-                observer.file_finished(file, dumped.fingerprint.rows, dumped.bytes);
-                done.push((at, dumped));
-            }
-            Err(error) => return Err(session.explain(error).await.on(file.label.clone())),
-        }
-    }
-}
-
-async fn dump_file(
-    session: &Session,
-    file: &DataFile,
-    block_bytes: u32,
-    sink: &impl ArchiveSink,
-    observer: &dyn Observer,
-) -> Result<DumpedFile> {
-    let mut out = sink.create(&file.name, file.bytes_estimate).await.map_err(storage)?;
-    match stream(session, file, block_bytes, &mut out, observer).await {
-        Ok(dumped) => {
-            out.finish().await.map_err(storage)?;
-            Ok(dumped)
-        }
-        Err(error) => {
-            out.abort().await;
-            Err(error)
-        }
     }
 }
 
