@@ -17,6 +17,7 @@ pub mod functions;
 pub mod grants;
 pub mod indexes;
 pub mod large_objects;
+pub mod plain;
 pub mod policies;
 pub mod read;
 pub mod rules;
@@ -43,6 +44,24 @@ pub mod class {
     pub const DATABASE: u32 = 1262;
     /// `pg_attrdef`
     pub const ATTRDEF: u32 = 2604;
+    /// `pg_am`
+    pub const ACCESS_METHOD: u32 = 2601;
+    /// `pg_cast`
+    pub const CAST: u32 = 2605;
+    /// `pg_conversion`
+    pub const CONVERSION: u32 = 2607;
+    /// `pg_language`
+    pub const LANGUAGE: u32 = 2612;
+    /// `pg_opclass`
+    pub const OPERATOR_CLASS: u32 = 2616;
+    /// `pg_operator`
+    pub const OPERATOR: u32 = 2617;
+    /// `pg_opfamily`
+    pub const OPERATOR_FAMILY: u32 = 2753;
+    /// `pg_collation`
+    pub const COLLATION: u32 = 3456;
+    /// `pg_transform`
+    pub const TRANSFORM: u32 = 3576;
     /// `pg_constraint`
     pub const CONSTRAINT: u32 = 2606;
     /// `pg_largeobject`; comments and grants of large objects are filed under this one
@@ -146,6 +165,7 @@ pub enum Kind {
     },
     Function(Box<functions::Function>),
     Aggregate(Box<aggregates::Aggregate>),
+    Plain(Box<plain::Plain>),
     Table(Box<tables::Table>),
     TableAttach(tables::TableAttach),
     ColumnDefault(tables::ColumnDefault),

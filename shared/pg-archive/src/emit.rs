@@ -194,6 +194,7 @@ fn emit_object(out: &mut Emitter<'_>, object: &Object) -> Result<()> {
         Kind::ShellType { base } => catalog::types::emit_shell(out, object, *base),
         Kind::Function(function) => catalog::functions::emit(out, object, function),
         Kind::Aggregate(aggregate) => catalog::aggregates::emit(out, object, aggregate),
+        Kind::Plain(plain) => catalog::plain::emit(out, object, plain),
         Kind::Table(table) => catalog::tables::emit(out, object, table),
         Kind::TableAttach(attach) => catalog::tables::emit_attach(out, object, attach),
         Kind::ColumnDefault(default) => catalog::tables::emit_default(out, object, default),

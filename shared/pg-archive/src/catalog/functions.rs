@@ -210,6 +210,18 @@ pub(super) fn signature(catalog: &Catalog, name: &str, argument_types: &[u32]) -
     Ok(format!("{name}({})", types.collect::<Result<Vec<_>>>()?.join(", ")))
 }
 
+/// The signature of a function that something else is made of, qualified.
+pub(super) fn qualified_signature(catalog: &Catalog, oid: u32) -> Result<String> {
+    let object = catalog.find(Address::new(class::PROC, oid)).map(|id| catalog.get(id));
+    match object.map(|object| (object, &object.kind)) {
+        Some((object, Kind::Function(function))) => {
+            signature(catalog, &catalog.qualified(object), &function.argument_types)
+        }
+        _ => Err(Error::new(ErrorKind::Catalog, format!("function with OID {oid} is not in the catalogs"))
+            .hint("A function was dropped while the catalogs were read. Run the backup again.")),
+    }
+}
+
 /// Writes a function's entries (`dumpFunc`).
 pub fn emit(out: &mut Emitter<'_>, object: &Object, function: &Function) -> Result<()> {
     let keyword = if function.kind == 'p' { "PROCEDURE" } else { "FUNCTION" };

@@ -4,8 +4,8 @@ use crate::Result;
 use crate::catalog::selection::Selection;
 use crate::catalog::{Catalog, Server};
 use crate::catalog::{
-    aggregates, comments, constraints, extensions, functions, grants, indexes, large_objects, policies,
-    rules, schemas, statistics, tables, triggers, types,
+    aggregates, comments, constraints, extensions, functions, grants, indexes, large_objects, plain,
+    policies, rules, schemas, statistics, tables, triggers, types,
 };
 use crate::session::Session;
 
@@ -22,6 +22,7 @@ pub async fn catalog(session: &Session, server: Server, selection: Selection) ->
     functions::read(&mut catalog, session).await?;
     types::read(&mut catalog, session).await?;
     aggregates::read(&mut catalog, session).await?;
+    plain::read(&mut catalog, session).await?;
     grants::read(&mut catalog, session).await?;
     indexes::read(&mut catalog, session).await?;
     statistics::read(&mut catalog, session).await?;

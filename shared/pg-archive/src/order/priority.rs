@@ -23,6 +23,7 @@ pub(super) fn section(kind: &Kind) -> Place {
         | Kind::ShellType { .. }
         | Kind::Function(_)
         | Kind::Aggregate(_)
+        | Kind::Plain(_)
         | Kind::Table(_)
         | Kind::TableAttach(_)
         | Kind::ColumnDefault(_)
@@ -54,6 +55,7 @@ fn priority(kind: &Kind) -> u8 {
         Kind::Type(_) | Kind::ShellType { .. } => 60,
         Kind::Function(_) => 80,
         Kind::Aggregate(_) => 90,
+        Kind::Plain(plain) => plain.priority,
         Kind::Table(_) => 140,
         Kind::TableAttach(_) => 141,
         Kind::DummyType => 142,
@@ -99,6 +101,7 @@ fn natural_key(catalog: &Catalog, a: &Kind, b: &Kind) -> Ordering {
         (Kind::ShellType { .. }, Kind::Type(_)) => Ordering::Greater,
         (Kind::Function(a), Kind::Function(b)) => arguments(catalog, &a.argument_types, &b.argument_types),
         (Kind::Aggregate(a), Kind::Aggregate(b)) => arguments(catalog, &a.argument_types, &b.argument_types),
+        (Kind::Plain(a), Kind::Plain(b)) => a.sort_key.cmp(&b.sort_key),
         (Kind::ColumnDefault(a), Kind::ColumnDefault(b)) => a.column.cmp(&b.column),
         (Kind::Policy(a), Kind::Policy(b)) => by_name(catalog, a.table, b.table),
         (Kind::Rule(a), Kind::Rule(b)) => by_name(catalog, a.table, b.table),
