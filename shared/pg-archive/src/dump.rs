@@ -179,17 +179,17 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
     }
     order::read_dependencies(&mut catalog, session).await?;
     let sorted = order::sort(&mut catalog)?;
-    let mut files = files::plan(&catalog, options)?;
+    let mut files = files::plan(&catalog, options);
     files::name_uniquely(&files)?;
     let names = files::names_by_object(&files);
-    let (mut entries, data_entries) = emit::entries(&catalog, &sorted, &names)?.finish()?;
-    order::link_entries(&catalog, &mut entries, &data_entries)?;
+    let mut emitted = emit::entries(&catalog, &sorted, &names)?.finish()?;
+    order::link_entries(&catalog, &mut emitted)?;
     files.sort_by(|a, b| b.bytes_estimate.cmp(&a.bytes_estimate).then_with(|| a.name.cmp(&b.name)));
     let tables = table_plans(&catalog, &files)?;
     Ok(Plan {
         server: coordinator.server.clone(),
         snapshot: coordinator.snapshot.clone(),
-        entries,
+        entries: emitted.entries,
         tables,
         files,
         missing,

@@ -23,6 +23,14 @@ pub struct Definition<'a> {
     pub drop: String,
 }
 
+/// What an emitter collected.
+pub struct Emitted {
+    /// The entries, in the order of restore.
+    pub entries: Vec<Entry>,
+    /// The numbers of the entries that hold the rows of each table.
+    pub data_entries: HashMap<DumpId, Vec<DumpId>>,
+}
+
 /// Collects entries.
 pub struct Emitter<'a> {
     /// What is being dumped.
@@ -44,12 +52,11 @@ impl<'a> Emitter<'a> {
         Self { catalog, files, entries: Vec::new(), data_entries: HashMap::new(), next_id, failure: None }
     }
 
-    /// The entries collected, and the numbers of the data entries of each table; or the first failure that was
-    /// reported with [`Self::fail`].
-    pub fn finish(self) -> Result<(Vec<Entry>, HashMap<DumpId, Vec<DumpId>>)> {
+    /// What was collected, or the first failure that was reported with [`Self::fail`].
+    pub fn finish(self) -> Result<Emitted> {
         match self.failure {
             Some(failure) => Err(failure),
-            None => Ok((self.entries, self.data_entries)),
+            None => Ok(Emitted { entries: self.entries, data_entries: self.data_entries }),
         }
     }
 

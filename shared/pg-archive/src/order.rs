@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object};
+use crate::emit::Emitted;
 use crate::session::Session;
-use crate::toc::Entry;
 use crate::{Error, ErrorKind, Result};
 
 mod loops;
@@ -121,11 +121,8 @@ fn topological(catalog: &Catalog, order: &[DumpId]) -> std::result::Result<Vec<D
 /// Gives each entry that names no dependencies yet those of its object, through objects that have no entry of their
 /// own (`BuildArchiveDependencies`), and makes everything that is restored after a table's data wait for all of its
 /// data files.
-pub fn link_entries(
-    catalog: &Catalog,
-    entries: &mut [Entry],
-    data_entries: &std::collections::HashMap<DumpId, Vec<DumpId>>,
-) -> Result<()> {
+pub fn link_entries(catalog: &Catalog, emitted: &mut Emitted) -> Result<()> {
+    let Emitted { entries, data_entries } = emitted;
     let mut has_entry = vec![false; catalog.objects().len() + 1];
     for entry in entries.iter() {
         if let Some(slot) = has_entry.get_mut(entry.id.0 as usize) {

@@ -24,7 +24,7 @@ impl Session {
     /// # Errors
     /// As [`crate::connect::connect`].
     pub async fn open(target: &Target) -> Result<Self> {
-        Ok(Self { connection: connect::connect(target).await? })
+        Ok(Self { connection: Box::pin(connect::connect(target)).await? })
     }
 
     /// The client underneath, for COPY.

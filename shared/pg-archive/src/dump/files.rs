@@ -40,7 +40,7 @@ pub struct DataFile {
 }
 
 /// Plans the files of all tables and large objects that have data.
-pub(super) fn plan(catalog: &Catalog, options: &DumpOptions) -> Result<Vec<DataFile>> {
+pub(super) fn plan(catalog: &Catalog, options: &DumpOptions) -> Vec<DataFile> {
     let mut files = Vec::new();
     for object in catalog.objects() {
         match &object.kind {
@@ -62,7 +62,7 @@ pub(super) fn plan(catalog: &Catalog, options: &DumpOptions) -> Result<Vec<DataF
             _ => {}
         }
     }
-    Ok(files)
+    files
 }
 
 /// One file for a table, or several of about equally many pages. TOAST counts: a table of few pages can be large.

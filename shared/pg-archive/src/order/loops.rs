@@ -57,22 +57,19 @@ impl Search {
             if step.next == 0 && dependencies.contains(&start) {
                 return Some(path.iter().map(|step| step.id).collect());
             }
-            match dependencies.get(step.next) {
-                Some(next) => {
-                    step.next += 1;
-                    let known = self.processed.contains(next)
-                        || self.failed[next.0 as usize] == Some(start)
-                        || on_path.contains(next);
-                    if !known {
-                        on_path.insert(*next);
-                        path.push(Step { id: *next, next: 0 });
-                    }
-                }
-                None => {
-                    self.failed[step.id.0 as usize] = Some(start);
-                    on_path.remove(&step.id);
-                    path.pop();
-                }
+            let Some(next) = dependencies.get(step.next) else {
+                self.failed[step.id.0 as usize] = Some(start);
+                on_path.remove(&step.id);
+                path.pop();
+                continue;
+            };
+            step.next += 1;
+            let dead_end = self.processed.contains(next)
+                || self.failed[next.0 as usize] == Some(start)
+                || on_path.contains(next);
+            if !dead_end {
+                on_path.insert(*next);
+                path.push(Step { id: *next, next: 0 });
             }
         }
         None

@@ -107,13 +107,12 @@ fn natural_key(catalog: &Catalog, a: &Kind, b: &Kind) -> Ordering {
         (Kind::Rule(a), Kind::Rule(b)) => by_name(catalog, a.table, b.table),
         (Kind::Trigger(a), Kind::Trigger(b)) => by_name(catalog, a.table, b.table),
         (Kind::Constraint(a), Kind::Constraint(b)) | (Kind::ForeignKey(a), Kind::ForeignKey(b)) => {
-            match (a.domain, b.domain, a.table, b.table) {
-                (Some(a), Some(b), ..) => by_name(catalog, a, b),
-                (Some(_), None, ..) => Ordering::Less,
-                (None, Some(_), ..) => Ordering::Greater,
-                (None, None, Some(a), Some(b)) => by_name(catalog, a, b),
+            // Domains are made before tables, and so are their constraints.
+            let domains_first = b.domain.is_some().cmp(&a.domain.is_some());
+            domains_first.then_with(|| match (a.domain.or(a.table), b.domain.or(b.table)) {
+                (Some(a), Some(b)) => by_name(catalog, a, b),
                 _ => Ordering::Equal,
-            }
+            })
         }
         (Kind::DefaultGrants(a), Kind::DefaultGrants(b)) => by_bytes(&a.role, &b.role),
         _ => Ordering::Equal,

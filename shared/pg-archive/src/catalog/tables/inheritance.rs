@@ -23,25 +23,25 @@ pub(super) async fn read(catalog: &mut Catalog, session: &Session) -> Result<()>
     let children: Vec<DumpId> = catalog.tables().map(|(object, _)| object.id).collect();
     for child in children {
         if let Some(parents) = parents.remove(&child) {
-            link(catalog, child, parents);
+            link(catalog, child, &parents);
         }
     }
     Ok(())
 }
 
-fn link(catalog: &mut Catalog, child: DumpId, parents: Vec<DumpId>) {
+fn link(catalog: &mut Catalog, child: DumpId, parents: &[DumpId]) {
     let dumped = catalog.get(child).dump != Parts::NONE;
     let Kind::Table(table) = &mut catalog.get_mut(child).kind else { return };
     // Parents of partitions that are not dumped matter still: a leaf is traced up to its root.
-    if !dumped && !(table.relkind == 'p' && table.is_partition) {
+    if !(dumped || table.relkind == 'p' && table.is_partition) {
         return;
     }
-    table.parents.clone_from(&parents);
+    table.parents = parents.to_vec();
     let is_partition = table.is_partition;
     if !dumped {
         return;
     }
-    for parent in &parents {
+    for parent in parents {
         if let Kind::Table(parent) = &mut catalog.get_mut(*parent).kind {
             parent.interesting = true;
         }

@@ -77,7 +77,7 @@ fn relation(catalog: &mut Catalog, row: &Row) -> Result<()> {
     let address = Address::new(class::CLASS, row.number("oid")?);
     let mut object = Object::new(address, name, Kind::Table(Box::new(table)));
     object.schema = Some(catalog.schema(row.number("relnamespace")?)?);
-    object.owner = catalog.role(row.number("relowner")?)?.to_owned();
+    catalog.role(row.number("relowner")?)?.clone_into(&mut object.owner);
     object.grants.acl = row.optional_string("relacl")?;
     object.grants.default = row.string("acldefault")?;
     object.parts = Parts::DEFINITION.with(Parts::DATA);
