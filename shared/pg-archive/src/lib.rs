@@ -9,9 +9,12 @@
 
 pub mod archive;
 pub mod catalog;
+pub mod copy_text;
 pub mod emit;
 pub mod error;
+pub mod fingerprint;
 pub mod quote;
+pub mod restore;
 pub mod session;
 pub mod toc;
 

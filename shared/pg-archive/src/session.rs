@@ -4,12 +4,23 @@
 //! protocol leaves no prepared statement behind for a pooler to trip over.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 
-use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{CancelToken, SimpleQueryMessage};
 
 use crate::{Error, ErrorKind, Result};
+
+/// Opens sessions on one database, all alike.
+pub trait Connect: Send + Sync {
+    /// Opens a session.
+    fn connect(&self) -> impl Future<Output = Result<Session>> + Send;
+
+    /// Asks the server to stop what a session is running. A server that is not asked goes on with a statement,
+    /// and holds its locks, long after the client is gone.
+    fn cancel(&self, token: CancelToken) -> impl Future<Output = Result<()>> + Send;
+}
 
 /// An open session on a server.
 pub struct Session {
