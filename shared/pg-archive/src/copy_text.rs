@@ -141,7 +141,9 @@ mod tests {
 
     fn expected(rows: &[&str]) -> Fingerprint {
         let mut fingerprint = Fingerprint::default();
-        rows.iter().for_each(|row| fingerprint.add_row(row.as_bytes()));
+        for row in rows {
+            fingerprint.add_row(row.as_bytes());
+        }
         fingerprint
     }
 
@@ -155,7 +157,7 @@ mod tests {
             &["\\N", "\\.\\.", "\\\\", "\\\\.", ".", "\\t\\.", "a\\.", "\\.x"],
             &["1\tone\\ntwo", "2\t", "", "3\tthree \\\\"],
         ] {
-            let body: String = rows.iter().map(|row| format!("{row}\n")).collect();
+            let body = rows.iter().flat_map(|row| [row, "\n"]).collect::<String>();
             let text = [body.as_bytes(), DATA_FILE_END].concat();
             for first in 1..=text.len() {
                 for other in 1..=text.len() {
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_s_answer_needs_no_marker_but_whole_rows() {
+    fn text_from_a_server_needs_whole_rows_and_no_marker() {
         for size in 1..8 {
             let (passed, copy) = feed(b"1\tone\n\\N\t\\\\.\n", &[size]);
             assert_eq!(passed.unwrap(), b"1\tone\n\\N\t\\\\.\n");

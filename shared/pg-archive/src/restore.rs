@@ -10,7 +10,6 @@
 //!
 //! Where the data files come from, and how connections are made, is the caller's business.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -203,7 +202,7 @@ where
                 }
             }
         }
-        self.report.times.post_data = started.elapsed() - self.report.times.data;
+        self.report.times.post_data = started.elapsed().saturating_sub(self.report.times.data);
         Ok(self.report)
     }
 
@@ -221,24 +220,18 @@ where
     }
 }
 
-fn work<C, S>(
-    job: Arc<Job<C, S>>,
-    worker: Option<Worker<C, S>>,
-    index: usize,
-) -> impl Future<Output = Result<Finished<C, S>>> + Send
+async fn work<C, S>(job: Arc<Job<C, S>>, worker: Option<Worker<C, S>>, index: usize) -> Result<Finished<C, S>>
 where
     C: Connect + 'static,
     S: ArchiveSource + 'static,
 {
-    async move {
-        let mut worker = match worker {
-            Some(worker) => worker,
-            None => Worker::open(Arc::clone(&job)).await?,
-        };
-        job.progress.event(Event::Started(&job.entries[index]));
-        let file = worker.run(index).await?;
-        Ok(Finished { worker, index, file })
-    }
+    let mut worker = match worker {
+        Some(worker) => worker,
+        None => Worker::open(Arc::clone(&job)).await?,
+    };
+    job.progress.event(Event::Started(&job.entries[index]));
+    let file = worker.run(index).await?;
+    Ok(Finished { worker, index, file })
 }
 
 /// An entry with a definition, and nothing that a test has not asked for.

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 /// The passes of a restore, in order (`RestorePass` in `pg_backup_archiver.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pass {
+pub(super) enum Pass {
     /// Everything but what follows.
     Main,
     /// Privileges, which might forbid the rest.
@@ -25,24 +25,24 @@ const PASSES: [Pass; 4] = [Pass::Main, Pass::Grants, Pass::Refresh, Pass::EventT
 
 /// A task, known by its place in the list of tasks.
 #[derive(Clone, Debug)]
-pub struct Task {
+pub(super) struct Task {
     /// When it runs.
-    pub pass: Pass,
+    pub(super) pass: Pass,
     /// Tasks that must be done before.
-    pub after: Vec<usize>,
+    pub(super) after: Vec<usize>,
     /// How heavy it is: heavier tasks start first.
-    pub weight: u64,
+    pub(super) weight: u64,
     /// Whether there is nothing to run: it is done as soon as what it waits for is done.
-    pub empty: bool,
+    pub(super) empty: bool,
     /// Things that nobody else may use while it runs.
-    pub exclusive: Vec<usize>,
+    pub(super) exclusive: Vec<usize>,
     /// Things that others may only share while it runs.
-    pub shared: Vec<usize>,
+    pub(super) shared: Vec<usize>,
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(super) enum Next {
     /// Run this task.
     Run(usize),
     /// Nothing can start before a running task is done.
@@ -67,7 +67,7 @@ struct Users {
 
 /// The state of all tasks.
 #[derive(Debug)]
-pub struct Schedule {
+pub(super) struct Schedule {
     tasks: Vec<Task>,
     states: Vec<State>,
     followers: Vec<Vec<usize>>,
@@ -79,7 +79,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// A schedule of tasks, none of which has run.
-    pub fn new(mut tasks: Vec<Task>) -> Self {
+    pub(super) fn new(mut tasks: Vec<Task>) -> Self {
         let mut followers = vec![Vec::new(); tasks.len()];
         for (index, task) in tasks.iter_mut().enumerate() {
             task.after.sort_unstable();
@@ -103,7 +103,7 @@ impl Schedule {
     }
 
     /// The task to start now, if there is one. It counts as running until [`Self::done`] is told.
-    pub fn next(&mut self) -> Next {
+    pub(super) fn next(&mut self) -> Next {
         loop {
             if let Some(index) = self.startable() {
                 self.start(index);
@@ -126,7 +126,7 @@ impl Schedule {
     }
 
     /// Tells that a running task is done.
-    pub fn done(&mut self, index: usize) {
+    pub(super) fn done(&mut self, index: usize) {
         debug_assert_eq!(self.states[index], State::Running);
         self.running -= 1;
         let task = &self.tasks[index];

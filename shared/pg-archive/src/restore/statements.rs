@@ -3,6 +3,8 @@
 //! Source: `_doSetFixedOutputState`, `_printTocEntry`, `_getObjectDescription` and `RestoreArchive` in
 //! `pg_backup_archiver.c`.
 
+use std::fmt::Write as _;
+
 use super::options::RestoreOptions;
 use crate::quote::{identifier, literal, qualified};
 use crate::toc::Entry;
@@ -76,7 +78,7 @@ pub(super) fn session_setup(settings: &Settings, extra: &[(String, String)]) -> 
     );
     for (name, value) in extra {
         let (name, value) = (literal(name), literal(value));
-        sql += &format!("SELECT pg_catalog.set_config({name}, {value}, false);\n");
+        let _ = writeln!(sql, "SELECT pg_catalog.set_config({name}, {value}, false);");
     }
     sql.push_str(settings.search_path.as_deref().unwrap_or_default());
     sql
@@ -103,16 +105,16 @@ impl SessionState {
             && let Some(schema) =
                 changed(&mut self.schema, entry.schema.as_deref().filter(|name| !name.is_empty()))
         {
-            sql += &format!("SET search_path = {}, pg_catalog;\n", identifier(schema));
+            let _ = writeln!(sql, "SET search_path = {}, pg_catalog;", identifier(schema));
         }
         if !options.leave_out.tablespaces
             && let Some(tablespace) = changed(&mut self.tablespace, entry.tablespace.as_deref())
         {
             let name = if tablespace.is_empty() { "''".to_owned() } else { identifier(tablespace) };
-            sql += &format!("SET default_tablespace = {name};\n");
+            let _ = writeln!(sql, "SET default_tablespace = {name};");
         }
         if let Some(method) = changed(&mut self.access_method, entry.table_access_method.as_deref()) {
-            sql += &format!("SET default_table_access_method = {};\n", identifier(method));
+            let _ = writeln!(sql, "SET default_table_access_method = {};", identifier(method));
         }
         sql
     }

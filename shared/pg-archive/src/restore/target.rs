@@ -34,46 +34,59 @@ pub async fn user_objects(session: &Session) -> Result<UserObjects> {
     Ok(objects)
 }
 
+/// Catalogs each of whose rows is an object that a user may have made.
+const PLAIN_CATALOGS: &[&str] = &[
+    "pg_am",
+    "pg_cast",
+    "pg_collation",
+    "pg_conversion",
+    "pg_event_trigger",
+    "pg_foreign_data_wrapper",
+    "pg_foreign_server",
+    "pg_language",
+    "pg_opclass",
+    "pg_operator",
+    "pg_opfamily",
+    "pg_proc",
+    "pg_publication",
+    "pg_transform",
+    "pg_ts_config",
+    "pg_ts_dict",
+    "pg_ts_parser",
+    "pg_ts_template",
+];
+
 /// Objects that `initdb` made have OIDs below 16384 (`FirstNormalObjectId`). Indexes, constraints, array types and row
 /// types hang on what is listed.
 fn query() -> String {
-    let plain = [
-        "pg_proc",
-        "pg_operator",
-        "pg_collation",
-        "pg_conversion",
-        "pg_opclass",
-        "pg_opfamily",
-        "pg_ts_config",
+    let plain: Vec<_> = PLAIN_CATALOGS.iter().map(|catalog| rows_of(catalog, "")).collect();
+    let objects = [
+        plain.join("UNION ALL "),
+        rows_of("pg_class", "AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND relpersistence <> 't'"),
+        rows_of("pg_namespace", "AND nspname <> 'public' AND nspname !~ '^pg_(temp|toast)'"),
+        rows_of(
+            "pg_type",
+            "AND typtype <> 'm' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = o.oid) \
+             AND (typrelid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = typrelid AND relkind = 'c'))",
+        ),
+        // Large objects are known to the rest of the catalogs by the OID of pg_largeobject.
+        "SELECT 'pg_catalog.pg_largeobject'::pg_catalog.regclass, oid FROM pg_catalog.pg_largeobject_metadata\n"
+            .to_owned(),
     ];
-    let more =
-        ["pg_ts_dict", "pg_ts_parser", "pg_ts_template", "pg_foreign_data_wrapper", "pg_foreign_server"];
-    let rest = ["pg_event_trigger", "pg_publication", "pg_cast", "pg_am", "pg_transform", "pg_language"];
-    let simple: String = plain
-        .iter()
-        .chain(&more)
-        .chain(&rest)
-        .map(|table| {
-            format!("UNION ALL SELECT '{table}'::pg_catalog.regclass, oid FROM pg_catalog.{table} WHERE oid >= 16384\n")
-        })
-        .collect();
     format!(
-        "WITH objects (class, oid) AS (\n\
-         SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, oid FROM pg_catalog.pg_class \
-         WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND relpersistence <> 't'\n\
-         UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid FROM pg_catalog.pg_namespace \
-         WHERE oid >= 16384 AND nspname <> 'public' AND nspname !~ '^pg_(temp|toast)'\n\
-         UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid FROM pg_catalog.pg_type t \
-         LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid \
-         WHERE t.oid >= 16384 AND (t.typrelid = 0 OR c.relkind = 'c') AND t.typtype <> 'm' \
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid)\n\
-         UNION ALL SELECT 'pg_catalog.pg_largeobject'::pg_catalog.regclass, oid \
-         FROM pg_catalog.pg_largeobject_metadata\n\
-         {simple}), users_own AS (\n\
+        "WITH objects (class, oid) AS (\n{}), users_own AS (\n\
          SELECT class, oid FROM objects o WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
          WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e'))\n\
          SELECT pg_catalog.pg_describe_object(class, oid, 0) AS object, \
          (SELECT pg_catalog.count(*) FROM users_own) AS total \
-         FROM users_own ORDER BY class, oid LIMIT {NAMED_MAX}"
+         FROM users_own ORDER BY class, oid LIMIT {NAMED_MAX}",
+        objects.join("UNION ALL ")
+    )
+}
+
+fn rows_of(catalog: &str, condition: &str) -> String {
+    format!(
+        "SELECT 'pg_catalog.{catalog}'::pg_catalog.regclass, o.oid FROM pg_catalog.{catalog} o \
+         WHERE o.oid >= 16384 {condition}\n"
     )
 }

@@ -39,7 +39,9 @@ fn waves(plan: Plan) -> Vec<Vec<u32>> {
             return waves;
         }
         waves.push(wave.iter().map(|index| u32::try_from(index + 1).unwrap()).collect());
-        wave.into_iter().for_each(|index| schedule.done(index));
+        for index in wave {
+            schedule.done(index);
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 use super::*;
 use crate::restore::entry_for_tests;
 
-/// Label, section, schema, data file, dependencies: the ids are the places, from 1.
+/// Desc, tag, section, schema, whether it has a data file, dependencies: the ids are the places, from 1.
+type Row = (&'static str, &'static str, Section, Option<&'static str>, bool, &'static [u32]);
+
 fn archive() -> Vec<Entry> {
-    let rows: [(&str, &str, Section, Option<&str>, bool, &[u32]); 14] = [
+    let rows: [Row; 14] = [
         ("ENCODING", "ENCODING", Section::PreData, None, false, &[]),
         ("SCHEMA", "app", Section::PreData, None, false, &[]),
         ("TABLE", "t", Section::PreData, Some("app"), false, &[2]),
