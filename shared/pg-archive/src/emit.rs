@@ -159,7 +159,7 @@ impl<'a> Emitter<'a> {
 }
 
 /// Writes all entries of the objects in the given order. `files` names the data files of each table.
-pub fn entries<'a>(
+pub(crate) fn entries<'a>(
     catalog: &'a Catalog,
     order: &[DumpId],
     files: &'a HashMap<DumpId, Vec<String>>,

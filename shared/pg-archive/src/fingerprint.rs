@@ -79,7 +79,9 @@ mod tests {
 
     fn of(rows: &[&str]) -> Fingerprint {
         let mut fingerprint = Fingerprint::default();
-        rows.iter().for_each(|row| fingerprint.add_row(row.as_bytes()));
+        for row in rows {
+            fingerprint.add_row(row.as_bytes());
+        }
         fingerprint
     }
 

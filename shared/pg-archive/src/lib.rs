@@ -11,12 +11,14 @@ pub mod archive;
 pub mod catalog;
 pub mod census;
 pub mod connect;
+pub mod copy_text;
 pub mod dump;
 mod emit;
 pub mod error;
 pub mod fingerprint;
 mod order;
 pub mod quote;
+pub mod restore;
 pub mod session;
 pub mod toc;
 

@@ -16,7 +16,7 @@ mod priority;
 
 /// Reads `pg_depend` (`getDependencies`). Dependencies of columns are those of their tables. Pins do not matter, and
 /// membership in extensions was read before.
-pub async fn read_dependencies(catalog: &mut Catalog, session: &Session) -> Result<()> {
+pub(crate) async fn read_dependencies(catalog: &mut Catalog, session: &Session) -> Result<()> {
     let sql = "
         SELECT DISTINCT classid, objid, refclassid, refobjid, deptype FROM pg_catalog.pg_depend
         WHERE deptype NOT IN ('p', 'e')
@@ -51,7 +51,7 @@ pub async fn read_dependencies(catalog: &mut Catalog, session: &Session) -> Resu
 }
 
 /// Adds the section boundaries and sorts. Changes the catalog where a loop had to be broken.
-pub fn sort(catalog: &mut Catalog) -> Result<Vec<DumpId>> {
+pub(crate) fn sort(catalog: &mut Catalog) -> Result<Vec<DumpId>> {
     let post_data = add_boundaries(catalog);
     let mut order: Vec<DumpId> = catalog.objects().iter().map(|object| object.id).collect();
     order.sort_by(|a, b| priority::compare(catalog, catalog.get(*a), catalog.get(*b)));
@@ -121,7 +121,7 @@ fn topological(catalog: &Catalog, order: &[DumpId]) -> std::result::Result<Vec<D
 /// Gives each entry that names no dependencies yet those of its object, through objects that have no entry of their
 /// own (`BuildArchiveDependencies`), and makes everything that is restored after a table's data wait for all of its
 /// data files.
-pub fn link_entries(catalog: &Catalog, emitted: &mut Emitted) -> Result<()> {
+pub(crate) fn link_entries(catalog: &Catalog, emitted: &mut Emitted) -> Result<()> {
     let Emitted { entries, data_entries } = emitted;
     let mut has_entry = vec![false; catalog.objects().len() + 1];
     for entry in entries.iter() {

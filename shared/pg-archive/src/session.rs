@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
 
-use crate::connect::{self, Connection, ServerIdentity, Target};
+use crate::connect::{self, Canceller, Connection, ServerIdentity, Target};
 use crate::{Error, ErrorKind, Result};
 
 /// An open session on a server. Dropping it closes the connection; a statement that still runs then ends when the
@@ -30,6 +30,11 @@ impl Session {
     /// The client underneath, for COPY.
     pub fn client(&self) -> &tokio_postgres::Client {
         &self.connection.client
+    }
+
+    /// What stops the statements of this session, also from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.connection.canceller.clone()
     }
 
     /// The server's version as a number, such as 150018.

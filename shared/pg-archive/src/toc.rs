@@ -93,9 +93,9 @@ pub struct Entry {
     pub id: DumpId,
     /// Catalog and OID of the object at the source; zeros for entries that stand for no single object.
     pub address: Address,
-    /// Name for people and for pg_restore's selection switches.
+    /// Name for people and for `pg_restore`'s selection switches.
     pub tag: String,
-    /// Kind, in pg_dump's words: `TABLE`, `TABLE DATA`, `FK CONSTRAINT` …
+    /// Kind, in `pg_dump`'s words: `TABLE`, `TABLE DATA`, `FK CONSTRAINT` …
     pub desc: String,
     /// Section of the restore.
     pub section: Section,

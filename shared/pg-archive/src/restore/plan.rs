@@ -1,0 +1,212 @@
+//! Turns the entries of an archive into tasks: what waits for what, what is heavy, what must not run side by side.
+//!
+//! The archive's own dependencies say that an index needs its table, not that it needs the table's rows. So, as
+//! `fix_dependencies` does in `pg_backup_archiver.c` but on the safe side of it:
+//!
+//! - Indexes, primary keys and unique constraints wait for all data files of their table, of its partitions and of
+//!   the tables that inherit from it. They start while other tables are still being loaded.
+//! - All else behind the data (foreign keys, triggers, rules, policies …) waits for all data: it may act on the rows
+//!   of tables that it does not name, such as those of partitions.
+//! - Whatever takes a strong lock on a table does not run beside anything else on this table or its partitions, so
+//!   that sessions neither wait for each other nor deadlock. Building indexes only shares the table.
+
+use std::collections::{HashMap, HashSet};
+
+use super::options::RestoreOptions;
+use super::schedule::{Pass, Task};
+use super::select::{Wanted, pass};
+use crate::catalog::DumpId;
+use crate::quote;
+use crate::toc::{Entry, Section};
+
+/// The order of a restore. Places are those of the entries.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Entries that run first, one by one.
+    pub(super) first: Vec<usize>,
+    /// The tasks after that. Those of entries in `first` are empty, and so is the last one, which stands for no entry.
+    pub(super) tasks: Vec<Task>,
+}
+
+/// Plans the restore of the wanted parts of the entries.
+pub(super) fn plan(entries: &[Entry], wanted: &[Wanted], options: &RestoreOptions) -> Plan {
+    let runs_first = runs_first(entries);
+    let relations = Relations::new(entries);
+    let all_data_done = entries.len();
+    let mut tasks: Vec<Task> = (0..entries.len())
+        .map(|index| {
+            let empty = runs_first[index] || !wanted[index].anything();
+            if runs_first[index] {
+                return Task { empty, ..idle_task(Pass::Main) };
+            }
+            let (bytes, rules) = (&options.data_bytes, &relations);
+            Task { empty, ..task(entries, index, rules, bytes, all_data_done) }
+        })
+        .collect();
+    let data = entries.iter().enumerate().filter(|(_, entry)| entry.section == Section::Data);
+    tasks.push(Task { after: data.map(|(index, _)| index).collect(), ..idle_task(Pass::Main) });
+    let first = (0..entries.len()).filter(|index| runs_first[*index] && wanted[*index].anything()).collect();
+    Plan { first, tasks }
+}
+
+/// Definitions before data, and what hangs on them as long as nothing behind the data came before it
+/// (`restore_toc_entries_prefork`).
+fn runs_first(entries: &[Entry]) -> Vec<bool> {
+    let mut data_seen = false;
+    let runs_first = entries.iter().map(|entry| {
+        data_seen |= matches!(entry.section, Section::Data | Section::PostData);
+        let early = match entry.section {
+            Section::PreData => true,
+            Section::None => !data_seen,
+            Section::Data | Section::PostData => false,
+        };
+        early && pass(entry) == Pass::Main
+    });
+    runs_first.collect()
+}
+
+fn idle_task(pass: Pass) -> Task {
+    Task { pass, after: Vec::new(), weight: 0, empty: true, exclusive: Vec::new(), shared: Vec::new() }
+}
+
+fn task(
+    entries: &[Entry],
+    index: usize,
+    relations: &Relations,
+    data_bytes: &HashMap<String, u64>,
+    all_data_done: usize,
+) -> Task {
+    let entry = &entries[index];
+    let bytes_of = |index: &usize| {
+        entries[*index].data_file.as_ref().and_then(|file| data_bytes.get(file)).copied().unwrap_or(0)
+    };
+    let mut task = idle_task(pass(entry));
+    task.after = relations.dependencies(entry);
+    match (entry.section, task.pass) {
+        (_, Pass::Grants) => task.exclusive.clone_from(&task.after),
+        (Section::PostData, Pass::Main) => {
+            let family = relations.family(&relations.touched(entries, index));
+            let data = relations.data(&family);
+            task.weight = data.iter().map(bytes_of).sum();
+            if is_early(entry) {
+                task.after.extend(data);
+                task.after.extend(&relations.loaded_through_root);
+            } else {
+                task.after.push(all_data_done);
+            }
+            if entry.desc == "INDEX" { task.shared = family } else { task.exclusive = family }
+        }
+        (Section::Data, _) => task.weight = bytes_of(&index),
+        _ => task.exclusive = relations.touched(entries, index),
+    }
+    task
+}
+
+/// Kinds that act on the rows of their own table and its partitions only.
+fn is_early(entry: &Entry) -> bool {
+    matches!(entry.desc.as_str(), "INDEX" | "CONSTRAINT" | "INDEX ATTACH" | "STATISTICS")
+}
+
+fn is_relation(entry: &Entry) -> bool {
+    matches!(entry.desc.as_str(), "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "FOREIGN TABLE" | "PUBLICATION")
+}
+
+/// How the relations of an archive belong together.
+struct Relations {
+    by_id: HashMap<DumpId, usize>,
+    /// Partitions and inheriting tables.
+    children: HashMap<usize, Vec<usize>>,
+    /// Entries that hold a table's rows.
+    data: HashMap<usize, Vec<usize>>,
+    /// Entries whose rows may end up in other tables than their own.
+    loaded_through_root: Vec<usize>,
+}
+
+impl Relations {
+    fn new(entries: &[Entry]) -> Self {
+        let by_id = entries.iter().enumerate().map(|(index, entry)| (entry.id, index)).collect();
+        let mut relations =
+            Self { by_id, children: HashMap::new(), data: HashMap::new(), loaded_through_root: Vec::new() };
+        let tables = entries.iter().enumerate().filter(|(_, entry)| entry.desc == "TABLE");
+        let by_name: HashMap<_, _> =
+            tables.map(|(index, entry)| ((entry.schema.as_deref(), entry.tag.as_str()), index)).collect();
+        for (index, entry) in entries.iter().enumerate() {
+            let tables = relations.dependencies(entry);
+            let tables = tables.into_iter().filter(|table| entries[*table].desc == "TABLE");
+            match entry.desc.as_str() {
+                "TABLE" => {
+                    tables.for_each(|parent| relations.children.entry(parent).or_default().push(index));
+                }
+                // Depends on its table and its partition, and is named after the partition.
+                "TABLE ATTACH" => {
+                    let partition = by_name.get(&(entry.schema.as_deref(), entry.tag.as_str())).copied();
+                    let parents = tables.filter(|table| Some(*table) != partition);
+                    parents
+                        .for_each(|parent| relations.children.entry(parent).or_default().extend(partition));
+                }
+                "TABLE DATA" => {
+                    let own = by_name.get(&(entry.schema.as_deref(), entry.tag.as_str())).copied();
+                    let of: HashSet<usize> = tables.chain(own).collect();
+                    for table in of {
+                        relations.data.entry(table).or_default().push(index);
+                    }
+                    if is_loaded_through_root(entry) {
+                        relations.loaded_through_root.push(index);
+                    }
+                }
+                _ => {}
+            }
+        }
+        relations
+    }
+
+    /// The places of the entries that an entry depends on, as far as the archive has them.
+    fn dependencies(&self, entry: &Entry) -> Vec<usize> {
+        entry.dependencies.iter().filter_map(|id| self.by_id.get(id)).copied().collect()
+    }
+
+    /// The relations that a statement locks: those it depends on, and those of the index, trigger or constraint
+    /// that it depends on.
+    fn touched(&self, entries: &[Entry], index: usize) -> Vec<usize> {
+        let mut touched = Vec::new();
+        for dependency in self.dependencies(&entries[index]) {
+            if is_relation(&entries[dependency]) {
+                touched.push(dependency);
+            } else if entries[dependency].section == Section::PostData {
+                let further = self.dependencies(&entries[dependency]);
+                touched.extend(further.into_iter().filter(|index| is_relation(&entries[*index])));
+            }
+        }
+        touched
+    }
+
+    /// Relations with all their partitions and inheriting tables, each once.
+    fn family(&self, relations: &[usize]) -> Vec<usize> {
+        let mut seen = HashSet::new();
+        let mut left = relations.to_vec();
+        let mut family = Vec::new();
+        while let Some(relation) = left.pop() {
+            if seen.insert(relation) {
+                family.push(relation);
+                left.extend(self.children.get(&relation).into_iter().flatten());
+            }
+        }
+        family
+    }
+
+    fn data(&self, relations: &[usize]) -> Vec<usize> {
+        relations.iter().filter_map(|relation| self.data.get(relation)).flatten().copied().collect()
+    }
+}
+
+/// Whether the rows go to another table than the entry's own (`is_load_via_partition_root`).
+fn is_loaded_through_root(entry: &Entry) -> bool {
+    if entry.definition.as_deref().is_some_and(|text| text.starts_with("-- load via partition root ")) {
+        return true;
+    }
+    let own = format!("COPY {} ", quote::qualified(entry.schema.as_deref().unwrap_or_default(), &entry.tag));
+    entry.copy_statement.as_deref().is_some_and(|copy| !copy.is_empty() && !copy.starts_with(&own))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! The SQL of a restore: what sets a session up, makes an entry, gives it to its owner, or drops it. Pure.
+//!
+//! Source: `_doSetFixedOutputState`, `_printTocEntry`, `_getObjectDescription` and `RestoreArchive` in
+//! `pg_backup_archiver.c`.
+
+use std::fmt::Write as _;
+
+use super::options::RestoreOptions;
+use crate::quote::{identifier, literal, qualified};
+use crate::toc::Entry;
+use crate::toc::settings::Settings;
+use crate::{Error, ErrorKind, Result};
+
+/// The kinds whose owner is set by their name alone.
+const OWNED_BY_NAME: &[&str] = &[
+    "COLLATION",
+    "CONVERSION",
+    "DOMAIN",
+    "EVENT TRIGGER",
+    "FOREIGN DATA WRAPPER",
+    "FOREIGN TABLE",
+    "MATERIALIZED VIEW",
+    "PROCEDURAL LANGUAGE",
+    "PUBLICATION",
+    "SCHEMA",
+    "SEQUENCE",
+    "SERVER",
+    "STATISTICS",
+    "SUBSCRIPTION",
+    "TABLE",
+    "TEXT SEARCH CONFIGURATION",
+    "TEXT SEARCH DICTIONARY",
+    "TYPE",
+    "VIEW",
+];
+
+/// The kinds whose owner is set by what their DROP statement names: arguments, access methods.
+const OWNED_BY_SIGNATURE: &[&str] =
+    &["AGGREGATE", "FUNCTION", "OPERATOR", "OPERATOR CLASS", "OPERATOR FAMILY", "PROCEDURE"];
+
+/// The kinds that have a DROP statement and no owner of their own. The last three are not in `pg_restore`'s list:
+/// it warns of them, or they have no owner in the archive.
+const WITHOUT_OWNER: &[&str] = &[
+    "CAST",
+    "CHECK CONSTRAINT",
+    "CONSTRAINT",
+    "DEFAULT",
+    "FK CONSTRAINT",
+    "INDEX",
+    "POLICY",
+    "ROW SECURITY",
+    "RULE",
+    "TRIGGER",
+    "USER MAPPING",
+    "ACCESS METHOD",
+    "EXTENSION",
+    "TRANSFORM",
+];
+
+/// Sets a new session up. Time-outs of versions to come, or of later ones than the server's, are not asked for by
+/// name. Text forms that input depends on are those that data is dumped with.
+pub(super) fn session_setup(settings: &Settings, extra: &[(String, String)]) -> String {
+    let strings = if settings.standard_conforming_strings { "on" } else { "off" };
+    let mut sql = format!(
+        "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN \
+         ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', \
+         'idle_session_timeout');\n\
+         SET client_encoding = {};\n\
+         SET standard_conforming_strings = {strings};\n\
+         SET escape_string_warning = off;\n\
+         SET check_function_bodies = false;\n\
+         SET xmloption = content;\n\
+         SET client_min_messages = warning;\n\
+         SET row_security = off;\n\
+         SET DateStyle = ISO;\n\
+         SET IntervalStyle = postgres;\n",
+        literal(&settings.encoding)
+    );
+    for (name, value) in extra {
+        let (name, value) = (literal(name), literal(value));
+        let _ = writeln!(sql, "SELECT pg_catalog.set_config({name}, {value}, false);");
+    }
+    sql.push_str(settings.search_path.as_deref().unwrap_or_default());
+    sql
+}
+
+/// What of a session's settings the entries change.
+#[derive(Debug, Default)]
+pub(super) struct SessionState {
+    schema: Option<String>,
+    tablespace: Option<String>,
+    access_method: Option<String>,
+}
+
+impl SessionState {
+    /// The settings that an entry needs and the session does not have.
+    pub(super) fn switch_to(
+        &mut self,
+        entry: &Entry,
+        settings: &Settings,
+        options: &RestoreOptions,
+    ) -> String {
+        let mut sql = String::new();
+        if settings.search_path.is_none()
+            && let Some(schema) =
+                changed(&mut self.schema, entry.schema.as_deref().filter(|name| !name.is_empty()))
+        {
+            let _ = writeln!(sql, "SET search_path = {}, pg_catalog;", identifier(schema));
+        }
+        if !options.leave_out.tablespaces
+            && let Some(tablespace) = changed(&mut self.tablespace, entry.tablespace.as_deref())
+        {
+            let name = if tablespace.is_empty() { "''".to_owned() } else { identifier(tablespace) };
+            let _ = writeln!(sql, "SET default_tablespace = {name};");
+        }
+        if let Some(method) = changed(&mut self.access_method, entry.table_access_method.as_deref()) {
+            let _ = writeln!(sql, "SET default_table_access_method = {};", identifier(method));
+        }
+        sql
+    }
+}
+
+/// The wanted value, if it is another than the session has.
+fn changed<'a>(have: &mut Option<String>, want: Option<&'a str>) -> Option<&'a str> {
+    let want = want?;
+    if have.as_deref() == Some(want) {
+        return None;
+    }
+    *have = Some(want.to_owned());
+    Some(want)
+}
+
+/// What makes an entry, and gives it to its owner.
+pub(super) fn create(entry: &Entry, options: &RestoreOptions) -> Result<String> {
+    let definition = entry.definition.as_deref().unwrap_or_default();
+    if options.leave_out.owners {
+        // Old archives name the owner in CREATE SCHEMA. A comment stands for the schema that every database has.
+        if entry.desc == "SCHEMA" && !definition.starts_with("--") {
+            return Ok(format!("CREATE SCHEMA {};\n", identifier(&entry.tag)));
+        }
+        return Ok(definition.to_owned());
+    }
+    let owner = alter_owner(entry)?;
+    Ok(format!("{definition}\n{}", owner.unwrap_or_default()))
+}
+
+/// `ALTER … OWNER TO`, for what has an owner of its own: all that can be dropped, but some kinds.
+fn alter_owner(entry: &Entry) -> Result<Option<String>> {
+    let (Some(owner), Some(drop)) =
+        (non_empty(entry.owner.as_ref()), non_empty(entry.drop_statement.as_ref()))
+    else {
+        return Ok(None);
+    };
+    let desc = entry.desc.as_str();
+    let object = if OWNED_BY_NAME.contains(&desc) {
+        // ALTER TABLE serves views and sequences of all versions.
+        let kind = if matches!(desc, "VIEW" | "SEQUENCE" | "MATERIALIZED VIEW") { "TABLE" } else { desc };
+        format!("{kind} {}", qualified(entry.schema.as_deref().unwrap_or_default(), &entry.tag))
+    } else if desc == "BLOB" {
+        format!("LARGE OBJECT {}", entry.tag)
+    } else if OWNED_BY_SIGNATURE.contains(&desc) {
+        let dropped = drop.strip_prefix("DROP ").unwrap_or(drop);
+        dropped.trim_end_matches(['\n', ';']).to_owned()
+    } else if WITHOUT_OWNER.contains(&desc) {
+        return Ok(None);
+    } else {
+        return Err(Error::new(
+            ErrorKind::Archive,
+            format!("is of a kind whose owner cannot be set: {desc}"),
+        )
+        .on(entry.label())
+        .hint("Restore the archive with pg_restore, or leave the owners out."));
+    };
+    Ok(Some(format!("ALTER {object} OWNER TO {};\n", identifier(owner))))
+}
+
+/// What drops an entry if it is there, or nothing if it has no drop statement (`RestoreArchive`).
+pub(super) fn drop_if_exists(entry: &Entry) -> Option<String> {
+    let drop = non_empty(entry.drop_statement.as_ref())?;
+    if drop.starts_with("--") {
+        return Some(drop.to_owned());
+    }
+    if entry.desc.starts_with("BLOB") {
+        return Some(format!(
+            "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata WHERE oid = '{}';\n",
+            entry.address.oid
+        ));
+    }
+    let (start, rest) = match drop.strip_prefix("ALTER TABLE") {
+        Some(rest) => ("ALTER TABLE IF EXISTS", rest),
+        None => ("", drop),
+    };
+    // These two have no form with IF EXISTS.
+    if entry.desc == "DEFAULT" || rest.starts_with("CREATE OR REPLACE VIEW") {
+        return Some(format!("{start}{rest}"));
+    }
+    let verb = match entry.desc.as_str() {
+        "CONSTRAINT" | "CHECK CONSTRAINT" | "FK CONSTRAINT" => "DROP CONSTRAINT".to_owned(),
+        desc => format!("DROP {desc}"),
+    };
+    Some(match rest.split_once(&verb) {
+        Some((before, after)) => format!("{start}{before}{verb} IF EXISTS{after}"),
+        None => format!("{start}{rest}"),
+    })
+}
+
+fn non_empty(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

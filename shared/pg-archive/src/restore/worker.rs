@@ -1,0 +1,99 @@
+//! One session of a restore: runs entries on it, one after the other.
+//!
+//! What fails is not tried again. An error names the entry, and where in its SQL the server stumbled.
+
+use std::sync::Arc;
+
+use tokio_postgres::error::{DbError, ErrorPosition};
+
+use super::data;
+use super::job::Job;
+use super::report::LoadedFile;
+use super::statements::{self, SessionState};
+use crate::archive::ArchiveSource;
+use crate::session::Session;
+use crate::toc::Entry;
+use crate::{Error, ErrorKind, Result};
+
+/// How much of a statement an error quotes.
+const QUOTED_CHARS: usize = 200;
+
+/// A session and what it was set to.
+pub(super) struct Worker<S> {
+    job: Arc<Job<S>>,
+    session: Session,
+    state: SessionState,
+}
+
+impl<S: ArchiveSource> Worker<S> {
+    /// Opens a session and sets it up.
+    pub(super) async fn open(job: Arc<Job<S>>) -> Result<Self> {
+        let session = Session::open(&job.target).await?;
+        job.sessions.add(session.canceller());
+        session.execute(&statements::session_setup(&job.settings, &job.options.session_settings)).await?;
+        Ok(Self { job, session, state: SessionState::default() })
+    }
+
+    /// Drops an entry, if it is there.
+    pub(super) async fn drop(&self, index: usize) -> Result<()> {
+        let entry = &self.job.entries[index];
+        match statements::drop_if_exists(entry) {
+            Some(sql) => self.execute(entry, &sql).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Restores what is wanted of an entry.
+    pub(super) async fn run(&mut self, index: usize) -> Result<Option<LoadedFile>> {
+        let job = Arc::clone(&self.job);
+        let (entry, wanted) = (&job.entries[index], job.wanted[index]);
+        let mut sql = self.state.switch_to(entry, &job.settings, &job.options);
+        if wanted.definition {
+            sql.push_str(&statements::create(entry, &job.options)?);
+        }
+        if !sql.is_empty() {
+            self.execute(entry, &sql).await?;
+        }
+        match &entry.data_file {
+            Some(file) if wanted.data => {
+                let loaded = data::load(&job, &self.session, entry, file).await;
+                loaded.map(Some).map_err(|error| locate(error, "").on(format!("{} ({file})", entry.label())))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn execute(&self, entry: &Entry, sql: &str) -> Result<()> {
+        // What is in these may be a password.
+        let quotable = !matches!(entry.desc.as_str(), "USER MAPPING" | "SERVER" | "SUBSCRIPTION");
+        let result = self.session.execute(sql).await;
+        result.map_err(|error| locate(error, if quotable { sql } else { "" }).on(entry.label()))
+    }
+}
+
+/// Adds to a server's error where in the statement, or in the rows, it stumbled.
+fn locate(mut error: Error, sql: &str) -> Error {
+    if !matches!(error.kind, ErrorKind::Statement | ErrorKind::Permission) {
+        return error;
+    }
+    let source = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
+    let Some(server) = source.and_then(tokio_postgres::Error::as_db_error) else {
+        return error;
+    };
+    let place = match server.position() {
+        Some(ErrorPosition::Original(position)) if !sql.is_empty() => {
+            let from = sql.chars().skip((*position as usize).saturating_sub(1));
+            let near: String = from.take(QUOTED_CHARS).collect();
+            format!("; near {:?}", near.trim_end())
+        }
+        _ => row_of_copy(server).map(|row| format!("; {row}")).unwrap_or_default(),
+    };
+    error.message.push_str(&place);
+    error
+}
+
+/// `COPY orders, line 7, column total`, without the value, which the server's context quotes: it is a user's.
+fn row_of_copy(server: &DbError) -> Option<&str> {
+    let line = server.where_()?.lines().find(|line| line.starts_with("COPY "))?;
+    Some(line.split(": \"").next().unwrap_or(line))
+}
