@@ -122,27 +122,44 @@ where
     let wanted = job.wanted.iter().filter(|wanted| wanted.anything()).count();
     let data_files = job.wanted.iter().filter(|wanted| wanted.data).count();
     job.progress.event(Event::Planned { entries: wanted, data_files });
-    let mut report =
-        RestoreReport { entries_left_out: job.entries.len() - wanted, ..RestoreReport::default() };
     let mut worker = Worker::open(Arc::clone(&job)).await?;
     let started = Instant::now();
-    if job.options.clean {
-        for index in (0..job.entries.len()).rev().filter(|index| job.wanted[*index].anything()) {
-            worker.drop(index).await?;
+    let refused = if job.options.clean { clean(&job, &worker).await? } else { Vec::new() };
+    let clean = started.elapsed();
+    let restored = async {
+        let started = Instant::now();
+        for index in &plan.first {
+            job.progress.event(Event::Started(&job.entries[*index]));
+            worker.run(*index).await?;
+            job.progress.event(Event::Done(&job.entries[*index]));
         }
+        let times = Times { clean, pre_data: started.elapsed(), ..Times::default() };
+        let (entries_done, entries_left_out) = (plan.first.len(), job.entries.len() - wanted);
+        let report = RestoreReport { entries_done, entries_left_out, times, ..RestoreReport::default() };
+        let schedule = Schedule::new(plan.tasks);
+        let job = Arc::clone(&job);
+        Parallel { idle: vec![worker], working: JoinSet::new(), schedule, report, job }.run().await
+    };
+    restored.await.map_err(|error| match refused.first() {
+        Some(first) => error.hint(format!("Dropping failed for {} entries, first: {first}.", refused.len())),
+        None => error,
+    })
+}
+
+/// Drops what the archive holds, last things first. Returns what the server refused to drop.
+async fn clean<C, S>(job: &Job<C, S>, worker: &Worker<C, S>) -> Result<Vec<Error>>
+where
+    C: Connect,
+    S: ArchiveSource,
+{
+    let mut refused = Vec::new();
+    for index in (0..job.entries.len()).rev().filter(|index| job.wanted[*index].anything()) {
+        refused.extend(worker.drop(index).await?);
     }
-    report.times.clean = started.elapsed();
-    let started = Instant::now();
-    for index in &plan.first {
-        job.progress.event(Event::Started(&job.entries[*index]));
-        worker.run(*index).await?;
-        job.progress.event(Event::Done(&job.entries[*index]));
+    for error in &refused {
+        tracing::debug!(%error, "not dropped");
     }
-    report.entries_done = plan.first.len();
-    report.times.pre_data = started.elapsed();
-    Parallel { idle: vec![worker], working: JoinSet::new(), schedule: Schedule::new(plan.tasks), report, job }
-        .run()
-        .await
+    Ok(refused)
 }
 
 /// The part of a restore that several sessions do together.

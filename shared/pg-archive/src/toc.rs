@@ -115,7 +115,8 @@ pub struct Entry {
     pub owner: Option<String>,
     /// Entries that must be restored before this one.
     pub dependencies: Vec<DumpId>,
-    /// Name of the data file inside the archive, if the entry has one.
+    /// Name of the data file inside the archive, if the entry has one: without slashes, which newer `pg_restore`s
+    /// refuse.
     pub data_file: Option<String>,
 }
 

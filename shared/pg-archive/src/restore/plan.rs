@@ -7,6 +7,8 @@
 //!   the tables that inherit from it. They start while other tables are still being loaded.
 //! - All else behind the data (foreign keys, triggers, rules, policies …) waits for all data: it may act on the rows
 //!   of tables that it does not name, such as those of partitions.
+//! - Privileges are granted one by one, in the archive's order: `GRANT` by another role than the owner needs grants that
+//!   the archive names before it, not as dependencies.
 //! - Whatever takes a strong lock on a table does not run beside anything else on this table or its partitions, so
 //!   that sessions neither wait for each other nor deadlock. Building indexes only shares the table.
 
@@ -83,7 +85,8 @@ fn task(
     let mut task = idle_task(pass(entry));
     task.after = relations.dependencies(entry);
     match (entry.section, task.pass) {
-        (_, Pass::Grants) => task.exclusive.clone_from(&task.after),
+        // One by one, in their order: a grant by another role needs that role's rights on the schema.
+        (_, Pass::Grants) => task.exclusive.push(all_data_done),
         (Section::PostData, Pass::Main) => {
             let family = relations.family(&relations.touched(entries, index));
             let data = relations.data(&family);

@@ -34,12 +34,19 @@ impl<S: ArchiveSource> Worker<S> {
         Ok(Self { job, session, state: SessionState::default() })
     }
 
-    /// Drops an entry, if it is there.
-    pub(super) async fn drop(&self, index: usize) -> Result<()> {
+    /// Drops an entry, if it is there. Returns the server's refusal, which is no failure yet: a constraint of a
+    /// partition goes with its table, and in an empty schema nothing can be replaced. If something stays that is
+    /// in the way, making it anew fails.
+    pub(super) async fn drop(&self, index: usize) -> Result<Option<Error>> {
         let entry = &self.job.entries[index];
-        match statements::drop_if_exists(entry) {
-            Some(sql) => self.execute(entry, &sql).await,
-            None => Ok(()),
+        let Some(sql) = statements::drop_if_exists(entry) else {
+            return Ok(None);
+        };
+        match self.execute(entry, &sql).await {
+            Err(refusal) if matches!(refusal.kind, ErrorKind::Statement | ErrorKind::Permission) => {
+                Ok(Some(refusal))
+            }
+            result => result.map(|()| None),
         }
     }
 

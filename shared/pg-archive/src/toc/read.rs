@@ -166,9 +166,10 @@ impl<'a> Reader<'a> {
         if has_data == name.is_empty() {
             return Err(self.damaged("a data file's name that contradicts whether the entry has data"));
         }
-        // The name becomes a path or a key where the archive lives: it must not lead out of there.
-        if name.starts_with('/') || name.contains('\\') || name.split('/').any(|part| part == "..") {
-            return Err(self.damaged("a data file's name that leads out of the archive"));
+        // The name becomes a path or a key where the archive lives: it must not lead out of there. pg_restore 15.20
+        // refuses any slash ("invalid file name in archive").
+        if name.contains(['/', '\\']) || name == "." || name == ".." {
+            return Err(self.damaged("a data file's name that is not a plain file name"));
         }
         Ok(has_data.then_some(name))
     }

@@ -151,7 +151,7 @@ fn grants_refreshes_and_event_triggers_come_last_in_this_order() {
         ("MATERIALIZED VIEW DATA", "m2", Section::PostData, &[4]),
         ("MATERIALIZED VIEW DATA", "m1", Section::PostData, &[]),
         ("ACL", "TABLE t", Section::None, &[8]),
-        ("ACL", "COLUMN t.a", Section::None, &[8, 5]),
+        ("ACL", "TABLE u", Section::None, &[]),
         ("INDEX", "m1_index", Section::PostData, &[]),
         ("TABLE", "t", Section::PreData, &[]),
     ]);

@@ -96,3 +96,9 @@ fn a_session_is_switched_only_where_it_must_be() {
     let old = Settings { search_path: None, ..settings };
     assert_eq!(state.switch_to(&table, &old, &options), "SET search_path = app, pg_catalog;\n");
 }
+
+#[test]
+fn a_materialized_view_shows_what_its_owner_may_see() {
+    let sql = create(&entry("MATERIALIZED VIEW DATA", "m", ""), &RestoreOptions::default()).unwrap();
+    assert_eq!(sql, "SET LOCAL row_security = on;\nSELECT 1;\n");
+}

@@ -27,7 +27,7 @@ fn sample() -> (Header, Vec<Entry>) {
     data.section = Section::Data;
     data.definition = None;
     data.copy_statement = Some("COPY public.x (a) FROM stdin;\n".to_owned());
-    data.data_file = Some("data/public.x-00001.dat".to_owned());
+    data.data_file = Some("public.x-00001.dat".to_owned());
     data.dependencies = Vec::new();
     let mut post = table.clone();
     post.id = DumpId(9);
@@ -106,9 +106,11 @@ fn no_changed_byte_makes_the_reader_panic_or_allocate_without_bound() {
 #[test]
 fn hostile_fields_are_refused() {
     type Change = fn(&mut Entry);
-    let changes: [(Change, &str); 5] = [
-        (|entry| entry.data_file = Some("../../etc/passwd".to_owned()), "leads out"),
-        (|entry| entry.data_file = Some("/etc/passwd".to_owned()), "leads out"),
+    let changes: [(Change, &str); 7] = [
+        (|entry| entry.data_file = Some("../../etc/passwd".to_owned()), "not a plain file name"),
+        (|entry| entry.data_file = Some("/etc/passwd".to_owned()), "not a plain file name"),
+        (|entry| entry.data_file = Some("data/x.dat".to_owned()), "not a plain file name"),
+        (|entry| entry.data_file = Some("..".to_owned()), "not a plain file name"),
         (|entry| entry.data_file = Some(String::new()), "contradicts"),
         (|entry| entry.tag = "a\0b".to_owned(), "zero byte"),
         (|entry| entry.id = DumpId(0), "not above 0"),
