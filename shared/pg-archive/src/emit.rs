@@ -129,7 +129,7 @@ impl<'a> Emitter<'a> {
 
     /// The privileges of an object that differ from what its creation gives (`dumpACL`).
     /// `kind` is the word of GRANT (`FUNCTION`), `name` the quoted but unqualified name. The entry's tag is made
-    /// of these two, as pg_dump's is, so the unquoted name is not needed. Returns the number of the entry, if
+    /// of these two, as `pg_dump`'s is, so the unquoted name is not needed. Returns the number of the entry, if
     /// there had to be one.
     pub fn grants(&mut self, object: &Object, kind: &str, name: &str, _unquoted: &str) -> Option<DumpId> {
         if object.dumps(Parts::GRANTS) { catalog::grants::emit(self, object, kind, name) } else { None }
