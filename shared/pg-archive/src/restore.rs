@@ -147,9 +147,8 @@ where
 }
 
 /// Drops what the archive holds, last things first. Returns what the server refused to drop.
-async fn clean<C, S>(job: &Job<C, S>, worker: &Worker<C, S>) -> Result<Vec<Error>>
+async fn clean<S>(job: &Job<S>, worker: &Worker<S>) -> Result<Vec<Error>>
 where
-    C: Connect,
     S: ArchiveSource,
 {
     let mut refused = Vec::new();

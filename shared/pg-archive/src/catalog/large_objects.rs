@@ -8,8 +8,8 @@
 //! `pg_backup_archiver.c`). It does the same for `TABLE DATA` without a COPY statement, but that takes the entry's
 //! tag for a table: `--disable-triggers` alters it, `-t` can select it.
 //!
-//! They depend on nothing. The entries that create the large objects are PRE_DATA, and all of those are restored
-//! before the first DATA entry, also with `-j` (`restore_toc_entries_prefork`). A dependency on each of hundreds of
+//! They depend on nothing. The entries that create the large objects are `PRE_DATA`, and all of those are restored
+//! before the first `DATA` entry, also with `-j` (`restore_toc_entries_prefork`). A dependency on each of hundreds of
 //! thousands would cost much and add nothing.
 
 use crate::Result;
@@ -41,7 +41,8 @@ pub struct LargeObjectData {
 }
 
 impl LargeObjectData {
-    /// The name of the file inside the archive.
+    /// The name of the file inside the archive. It has no slash: `pg_restore` from 15.20 on refuses one (`invalid
+    /// file name in archive`).
     pub fn file_name(&self) -> String {
         format!("large-objects-{:05}.dat", self.number)
     }
