@@ -1,0 +1,241 @@
+//! Settings: from flags, then variables, then pgark.toml; validated all at once.
+//!
+//! Nothing here reads the process environment or a file: both are handed in, so tests and functions decide what is seen.
+//! What each setting does is left to whoever uses it.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::repository::{SourceName, Tier};
+use crate::seal::{Compression, Encryption, Identities};
+use crate::secret::Secret;
+use crate::store::StoreOptions;
+
+mod file;
+mod problems;
+mod store_url;
+mod values;
+mod variables;
+
+pub use problems::Problem;
+pub use store_url::StoreUrl;
+pub use variables::{CONFIG_FILE, RawSettings, variable};
+
+use problems::Problems;
+
+/// Chunks of tables are of this size unless set: large enough to be few, small enough to be tried again.
+const CHUNK_BYTES_DEFAULT: u64 = 1 << 30;
+const LOCK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+const JOBS_DEFAULT_MAX: usize = 4;
+const JOBS_MAX: usize = 64;
+
+/// Which settings a command cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// A database URL.
+    pub database: bool,
+    /// A store.
+    pub store: bool,
+    /// A decision on encryption: recipients, or none.
+    pub encryption: bool,
+}
+
+/// Validated settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    database_url: Option<Secret>,
+    store: Option<StoreUrl>,
+    encryption: Option<Encryption>,
+    /// The source's name, if set; otherwise it is made from the database's name.
+    pub source: Option<SourceName>,
+    /// The identity file, if set. Whether it is needed is known once a manifest has been read.
+    pub identity_file: Option<PathBuf>,
+    /// The codec of data.
+    pub compression: Compression,
+    /// How many connections and objects at a time.
+    pub jobs: NonZeroUsize,
+    /// How long to wait for a table's lock.
+    pub lock_timeout: Duration,
+    /// The tier, if not the one by date.
+    pub tier: Option<Tier>,
+    /// Tables larger than this are cut.
+    pub chunk_bytes: u64,
+    /// A custom S3 endpoint.
+    pub s3_endpoint: Option<String>,
+    /// The S3 region.
+    pub s3_region: Option<String>,
+}
+
+/// Where settings come from.
+pub struct Origins<'a> {
+    /// What flags said.
+    pub flags: RawSettings,
+    /// The environment.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The text of pgark.toml, if there is one.
+    pub file: Option<&'a str>,
+    /// How many cores there are, for the default of `jobs`.
+    pub cores: usize,
+}
+
+impl Settings {
+    /// Merges and validates. The error holds every problem, each with its fix.
+    pub fn load(origins: Origins<'_>, needs: Needs) -> Result<Self> {
+        Self::resolve(origins, needs).map_err(|problems| problems::error(&problems))
+    }
+
+    /// As [`load`](Self::load), with the problems one by one.
+    pub fn resolve(origins: Origins<'_>, needs: Needs) -> Result<Self, Vec<Problem>> {
+        let mut problems = Problems::default();
+        let file = origins.file.map(|text| file::parse(text, &mut problems)).unwrap_or_default();
+        let mut environment = RawSettings::from_environment(origins.environment);
+        let region = || (origins.environment)("AWS_DEFAULT_REGION").filter(|region| !region.is_empty());
+        environment.s3_region = environment.s3_region.or_else(region);
+        let raw = origins.flags.or(environment).or(file);
+        let settings = validate(&raw, needs, origins.cores, &mut problems);
+        if problems.0.is_empty() { Ok(settings) } else { Err(problems.0) }
+    }
+
+    /// The database URL.
+    pub fn database_url(&self) -> Result<&Secret> {
+        self.database_url.as_ref().ok_or_else(|| missing(variable::database_url))
+    }
+
+    /// The store's address.
+    pub fn store(&self) -> Result<&StoreUrl> {
+        self.store.as_ref().ok_or_else(|| missing(variable::store))
+    }
+
+    /// The encryption of new backups.
+    pub fn encryption(&self) -> Result<&Encryption> {
+        self.encryption.as_ref().ok_or_else(|| missing(variable::recipients))
+    }
+
+    /// Reads the identity file, if one is set.
+    pub fn identities(&self) -> Result<Option<Identities>> {
+        self.identity_file.as_deref().map(Identities::read).transpose()
+    }
+
+    /// What [`crate::store::Store::open`] takes; `session` is a random number.
+    pub fn store_options(&self, session: u64) -> StoreOptions {
+        StoreOptions { endpoint_url: self.s3_endpoint.clone(), region: self.s3_region.clone(), session }
+    }
+}
+
+fn missing(variable: &str) -> Error {
+    Error::new(ErrorKind::Settings, "is not set").on(variable).hint(format!("Set {variable}."))
+}
+
+fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Problems) -> Settings {
+    let store = raw.store.as_deref().map(str::parse::<StoreUrl>);
+    let source = raw.source.as_deref().map(str::parse::<SourceName>);
+    let compression = raw.compression.as_deref().map(str::parse::<Compression>);
+    let tier = raw.tier.as_deref().map(str::parse::<Tier>);
+    let lock_timeout = raw.lock_timeout.as_deref().map(values::duration);
+    let chunk_bytes = raw.chunk_bytes.as_deref().map(values::size);
+    let jobs_default = cores.clamp(1, JOBS_DEFAULT_MAX);
+    let settings = Settings {
+        database_url: raw.database_url.as_deref().map(Secret::new),
+        store: problems.keep(variable::store, store, "Give s3://bucket/prefix or file:///folder."),
+        encryption: encryption(raw, needs, problems),
+        source: problems.keep(variable::source, source, SourceName::RULE),
+        identity_file: raw.identity_file.as_deref().map(PathBuf::from),
+        compression: problems
+            .keep(
+                variable::compression,
+                compression,
+                "Give zstd, zstd:1 to zstd:19, gzip, gzip:1 to gzip:9, or none.",
+            )
+            .unwrap_or_default(),
+        jobs: problems
+            .keep(variable::jobs, raw.jobs.as_deref().map(jobs), "Give a number of connections from 1 to 64.")
+            .or(NonZeroUsize::new(jobs_default))
+            .unwrap_or(NonZeroUsize::MIN),
+        lock_timeout: problems
+            .keep(variable::lock_timeout, lock_timeout, "Give a time such as 500ms, 30s or 5m.")
+            .unwrap_or(LOCK_TIMEOUT_DEFAULT),
+        tier: problems.keep(
+            variable::tier,
+            tier,
+            "Give daily, weekly, monthly or yearly, or leave it to the date.",
+        ),
+        chunk_bytes: problems
+            .keep(variable::chunk_bytes, chunk_bytes, "Give bytes, or a size such as 512MiB or 1GiB.")
+            .unwrap_or(CHUNK_BYTES_DEFAULT),
+        s3_endpoint: problems.keep(
+            variable::s3_endpoint,
+            raw.s3_endpoint.as_deref().map(endpoint),
+            "Give a URL such as https://account.r2.cloudflarestorage.com.",
+        ),
+        s3_region: raw.s3_region.clone(),
+    };
+    if needs.database && settings.database_url.is_none() {
+        let fix = "Set it to postgresql://user:password@host/database?sslmode=verify-full.";
+        problems.add(variable::database_url, "is not set", fix);
+    }
+    if needs.store && raw.store.is_none() {
+        problems.add(variable::store, "is not set", "Set it to s3://bucket/prefix or file:///folder.");
+    }
+    settings
+}
+
+/// Encryption is never left out by silence: recipients, or an explicit `none`, and not both.
+fn encryption(raw: &RawSettings, needs: Needs, problems: &mut Problems) -> Option<Encryption> {
+    let fix = "Give age public keys (age1…), comma separated; `pgark keys` makes a pair.";
+    let none = match raw.encryption.as_deref() {
+        None | Some("age") => false,
+        Some("none") => true,
+        Some(_) => {
+            problems.add(
+                variable::encryption,
+                "is neither `age` nor `none`",
+                "Leave it away, or set it to none.",
+            );
+            return None;
+        }
+    };
+    match (raw.recipients.as_deref(), none) {
+        (Some(_), true) => {
+            problems.add(
+                variable::encryption,
+                "is none although PGARK_RECIPIENTS is set",
+                "Unset one of them: recipients encrypt, none goes without.",
+            );
+            None
+        }
+        (Some(text), false) => {
+            problems.keep(variable::recipients, Some(values::recipients(text)), fix).map(Encryption::Age)
+        }
+        (None, true) => Some(Encryption::None),
+        (None, false) if needs.encryption => {
+            problems.add(
+                variable::recipients,
+                "is not set, and PGARK_ENCRYPTION is not none",
+                "Set PGARK_RECIPIENTS to age public keys (`pgark keys` makes a pair) to encrypt the backup, or PGARK_ENCRYPTION=none to store it readable by anyone who can read the store.",
+            );
+            None
+        }
+        (None, false) => None,
+    }
+}
+
+fn jobs(text: &str) -> Result<NonZeroUsize, &'static str> {
+    match text.parse::<usize>().ok().and_then(NonZeroUsize::new) {
+        Some(jobs) if jobs.get() <= JOBS_MAX => Ok(jobs),
+        _ => Err("is not a number from 1 to 64"),
+    }
+}
+
+fn endpoint(text: &str) -> Result<String, &'static str> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if host.contains('@') => Err("has credentials in it"),
+        Some(host) if !host.is_empty() => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("is no http:// or https:// URL"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Precedence, and that every problem is told at once.
+
+use std::collections::HashMap;
+
+use super::*;
+
+const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+const ALL: Needs = Needs { database: true, store: true, encryption: true };
+
+fn resolve(
+    flags: RawSettings,
+    environment: &[(&str, &str)],
+    file: Option<&str>,
+    needs: Needs,
+) -> Result<Settings, Vec<Problem>> {
+    let environment: HashMap<_, _> = environment.iter().copied().collect();
+    let variable = |name: &str| environment.get(name).map(|value| (*value).to_owned());
+    Settings::resolve(Origins { flags, environment: &variable, file, cores: 16 }, needs)
+}
+
+fn settings_of(problems: &[Problem]) -> Vec<&str> {
+    problems.iter().map(|problem| problem.setting.as_str()).collect()
+}
+
+#[test]
+fn flags_win_over_variables_and_variables_over_the_file() {
+    let flags = RawSettings { source: Some("flag".into()), ..RawSettings::default() };
+    let environment = [("PGARK_SOURCE", "variable"), ("PGARK_JOBS", "3"), ("PGARK_TIER", "")];
+    let file = "source = 'file'\njobs = 5\nlock_timeout = '5m'\ntier = 'weekly'\n";
+    let settings = resolve(flags, &environment, Some(file), Needs::default()).unwrap();
+    assert_eq!(settings.source.unwrap().as_str(), "flag");
+    assert_eq!(settings.jobs.get(), 3);
+    assert_eq!(settings.lock_timeout, Duration::from_mins(5));
+    assert_eq!(settings.tier, Some(Tier::Weekly), "an empty variable is not set");
+}
+
+#[test]
+fn defaults() {
+    let settings = resolve(RawSettings::default(), &[], None, Needs::default()).unwrap();
+    assert_eq!(settings.jobs.get(), 4);
+    assert_eq!(settings.compression, Compression::Zstd(1));
+    assert_eq!(settings.lock_timeout, Duration::from_secs(30));
+    assert_eq!(settings.store().unwrap_err().kind(), ErrorKind::Settings);
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let environment = [
+        ("PGARK_SOURCE", "Pröd"),
+        ("PGARK_STORE", "/srv/backups"),
+        ("PGARK_RECIPIENTS", "age1nonsense"),
+        ("PGARK_COMPRESSION", "lz4"),
+        ("PGARK_JOBS", "0"),
+        ("PGARK_LOCK_TIMEOUT", "30"),
+        ("PGARK_TIER", "hourly"),
+        ("PGARK_CHUNK_BYTES", "1"),
+        ("AWS_ENDPOINT_URL", "localhost:9000"),
+    ];
+    let file = "sorce = 'x'\ndatabase_url = true\n";
+    let problems = resolve(RawSettings::default(), &environment, Some(file), ALL).unwrap_err();
+    let mut expected: Vec<_> = environment.iter().map(|(name, _)| *name).collect();
+    expected.extend(["pgark.toml", "pgark.toml", "PGARK_DATABASE_URL"]);
+    let mut found = settings_of(&problems);
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    assert!(problems.iter().all(|problem| problem.fix.ends_with('.') && !problem.message.ends_with('.')));
+    let text = problems::error(&problems).to_string();
+    assert!(text.starts_with("12 settings are wrong or missing\n"), "{text}");
+    assert!(text.contains("unknown key `sorce`") && text.contains("file:///srv/backups"), "{text}");
+}
+
+#[test]
+fn silence_is_no_decision_against_encryption() {
+    let problems = resolve(RawSettings::default(), &[], None, Needs { encryption: true, ..Needs::default() })
+        .unwrap_err();
+    assert_eq!(settings_of(&problems), ["PGARK_RECIPIENTS"]);
+    assert!(problems[0].fix.contains("PGARK_ENCRYPTION=none") && problems[0].fix.contains("pgark keys"));
+
+    let none = [("PGARK_ENCRYPTION", "none")];
+    let settings = resolve(RawSettings::default(), &none, None, Needs::default()).unwrap();
+    assert_eq!(settings.encryption().unwrap(), &Encryption::None);
+
+    let both = [("PGARK_ENCRYPTION", "none"), ("PGARK_RECIPIENTS", RECIPIENT)];
+    let problems = resolve(RawSettings::default(), &both, None, Needs::default()).unwrap_err();
+    assert_eq!(settings_of(&problems), ["PGARK_ENCRYPTION"]);
+}
+
+#[test]
+fn recipients_are_validated_one_by_one_and_may_come_as_a_list() {
+    let file = format!("recipients = ['{RECIPIENT}', '{RECIPIENT}']\nencryption = 'age'");
+    let settings = resolve(RawSettings::default(), &[], Some(&file), ALL_BUT_NOTHING).unwrap();
+    assert_eq!(settings.encryption().unwrap().recipients(), [RECIPIENT]);
+
+    let secret = "AGE-SECRET-KEY-1QQQQ";
+    let mixed = format!("{RECIPIENT},{secret},age1x");
+    let problems =
+        resolve(RawSettings::default(), &[("PGARK_RECIPIENTS", &mixed)], None, ALL_BUT_NOTHING).unwrap_err();
+    assert!(problems[0].message.contains("item 2") && problems[0].message.contains("item 3"));
+    assert!(!problems[0].message.contains(secret));
+}
+
+const ALL_BUT_NOTHING: Needs = Needs { database: false, store: false, encryption: false };
+
+#[test]
+fn secrets_do_not_show() {
+    let url = "postgresql://u:hunter2@h/db";
+    let environment = [("PGARK_DATABASE_URL", url)];
+    let raw = RawSettings { database_url: Some(url.into()), ..RawSettings::default() };
+    assert_eq!(format!("{raw:?}"), "RawSettings(set: database_url)");
+    let settings = resolve(RawSettings::default(), &environment, None, Needs::default()).unwrap();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    assert_eq!(settings.database_url().unwrap().expose(), url);
+
+    let broken = format!("database_url = {url}\n");
+    let problems = resolve(RawSettings::default(), &[], Some(&broken), Needs::default()).unwrap_err();
+    assert!(!format!("{problems:?}").contains("hunter2"), "{problems:?}");
+    assert!(problems[0].message.starts_with("line 1 is not TOML"), "{problems:?}");
+}

@@ -1,0 +1,92 @@
+//! Every setting that has a name: its key in pgark.toml and its environment variable.
+//!
+//! This is the only file that spells environment variables which pgark reads itself. (The AWS SDK reads its own for
+//! credentials, profiles and checksums.)
+
+use std::fmt;
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $key:ident = $variable:literal,)*) => {
+        /// Settings as text, before anything is validated. A flag's value goes in first; then
+        /// [`RawSettings::or`] fills what is missing from the environment, then from pgark.toml.
+        #[derive(Clone, Default, PartialEq, Eq)]
+        pub struct RawSettings {
+            $($(#[$doc])* pub $key: Option<String>,)*
+        }
+
+        impl RawSettings {
+            /// Each setting's key in pgark.toml and its environment variable.
+            pub const NAMES: &[(&str, &str)] = &[$((stringify!($key), $variable)),*];
+
+            /// Fills what is missing here from `other`.
+            #[must_use]
+            pub fn or(self, other: Self) -> Self {
+                Self { $($key: self.$key.or(other.$key)),* }
+            }
+
+            /// The settings in an environment. A variable set to nothing counts as not set.
+            pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
+                let read = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+                Self { $($key: read($variable)),* }
+            }
+
+            pub(super) fn slot(&mut self, key: &str) -> Option<&mut Option<String>> {
+                match key {
+                    $(stringify!($key) => Some(&mut self.$key),)*
+                    _ => None,
+                }
+            }
+
+            fn keys_set(&self) -> Vec<&'static str> {
+                let mut keys = Vec::new();
+                $(if self.$key.is_some() { keys.push(stringify!($key)); })*
+                keys
+            }
+        }
+
+        /// The environment variable of each setting, under the setting's key.
+        #[expect(non_upper_case_globals, reason = "they are called what the settings are called")]
+        pub mod variable {
+            $($(#[$doc])* pub const $key: &str = $variable;)*
+        }
+    };
+}
+
+settings! {
+    /// The database: a connection URL, which may hold a password.
+    database_url = "PGARK_DATABASE_URL",
+    /// What the database is called in keys.
+    source = "PGARK_SOURCE",
+    /// Where backups are kept: `s3://bucket/prefix` or `file:///folder`.
+    store = "PGARK_STORE",
+    /// age public keys, comma separated.
+    recipients = "PGARK_RECIPIENTS",
+    /// The file of age secret keys.
+    identity_file = "PGARK_IDENTITY_FILE",
+    /// `none` to go without encryption.
+    encryption = "PGARK_ENCRYPTION",
+    /// `zstd`, `gzip` or `none`, with an optional `:level`.
+    compression = "PGARK_COMPRESSION",
+    /// How many database connections and objects at a time.
+    jobs = "PGARK_JOBS",
+    /// How long to wait for a table's lock.
+    lock_timeout = "PGARK_LOCK_TIMEOUT",
+    /// The tier, instead of the one by date.
+    tier = "PGARK_TIER",
+    /// Tables larger than this are cut into chunks.
+    chunk_bytes = "PGARK_CHUNK_BYTES",
+    /// A custom S3 endpoint.
+    s3_endpoint = "AWS_ENDPOINT_URL",
+    /// The S3 region.
+    s3_region = "AWS_REGION",
+}
+
+/// The path of pgark.toml, if it is not `./pgark.toml`.
+pub const CONFIG_FILE: &str = "PGARK_CONFIG";
+
+/// Names only: the values may hold secrets.
+impl fmt::Debug for RawSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawSettings(set: {})", self.keys_set().join(", "))
+    }
+}

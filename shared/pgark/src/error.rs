@@ -1,0 +1,273 @@
+//! The one error type of the jobs: a kind that is `Copy`, the object it happened to, and the cure.
+//!
+//! The table in [`ErrorKind::policy`] gives each kind its stable code and its exit code, so both are decided
+//! in one place. Codes are public (docs/errors.md): they are never renamed and never reused.
+//! Sources stay typed and chained; nothing here flattens them into text. Whoever prints walks the chain.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What the jobs and the stores return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn StdError + Send + Sync + 'static>;
+
+/// What went wrong, as far as a caller has to tell cases apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Settings are missing or wrong.
+    Settings,
+    /// An argument of a command is wrong.
+    Usage,
+    /// The store denied the access.
+    StoreRefused,
+    /// No usable credentials for the store were found.
+    StoreCredentials,
+    /// The bucket or the folder of the store does not exist.
+    StoreMissing,
+    /// The store did not answer.
+    StoreUnreachable,
+    /// The store asks to slow down and kept asking until the tries ran out.
+    StoreBusy,
+    /// The store has no room left, or a quota is used up.
+    StoreFull,
+    /// The object to be created exists already.
+    ObjectExists,
+    /// The object to be read does not exist.
+    ObjectMissing,
+    /// The object became another one while it was being read.
+    ObjectChanged,
+    /// The store says that the bytes which arrived are not those which were sent.
+    ObjectChecksum,
+    /// An object is larger than the operation on it allows.
+    ObjectTooLarge,
+    /// An object name is not one that every store can hold.
+    ObjectName,
+    /// Another failure of the store; its outcome may be unknown.
+    StoreFailed,
+    /// Compressing or encrypting failed.
+    SealFailed,
+    /// None of the identities at hand can decrypt the object.
+    IdentityMismatch,
+    /// The identity file cannot be read, or holds no usable key.
+    Identity,
+    /// A key file exists already and is not replaced.
+    KeyFileExists,
+    /// Stored bytes are not what the manifest says.
+    ObjectDamaged,
+    /// No backup of that name.
+    BackupMissing,
+    /// More than one backup matches.
+    BackupAmbiguous,
+    /// A manifest cannot be read, or contradicts its own place.
+    ManifestDamaged,
+    /// The manifest was written by a newer pgark.
+    ManifestTooNew,
+    /// A file on this machine could not be read or written.
+    LocalFile,
+    /// A fault in pgark itself.
+    Internal,
+}
+
+/// How the process ends, as scripts see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Wrong usage or settings.
+    Usage = 2,
+    /// A backup is damaged, or a restore did not match.
+    Damaged = 3,
+    /// Unhealthy.
+    Unhealthy = 4,
+}
+
+impl ErrorKind {
+    /// Every kind, for documentation and its tests.
+    pub const ALL: [Self; 26] = [
+        Self::Settings,
+        Self::Usage,
+        Self::StoreRefused,
+        Self::StoreCredentials,
+        Self::StoreMissing,
+        Self::StoreUnreachable,
+        Self::StoreBusy,
+        Self::StoreFull,
+        Self::ObjectExists,
+        Self::ObjectMissing,
+        Self::ObjectChanged,
+        Self::ObjectChecksum,
+        Self::ObjectTooLarge,
+        Self::ObjectName,
+        Self::StoreFailed,
+        Self::SealFailed,
+        Self::IdentityMismatch,
+        Self::Identity,
+        Self::KeyFileExists,
+        Self::ObjectDamaged,
+        Self::BackupMissing,
+        Self::BackupAmbiguous,
+        Self::ManifestDamaged,
+        Self::ManifestTooNew,
+        Self::LocalFile,
+        Self::Internal,
+    ];
+
+    const fn policy(self) -> (&'static str, Exit) {
+        match self {
+            Self::Settings => ("settings.invalid", Exit::Usage),
+            Self::Usage => ("usage.invalid", Exit::Usage),
+            Self::StoreRefused => ("store.refused", Exit::Failed),
+            Self::StoreCredentials => ("store.credentials", Exit::Usage),
+            Self::StoreMissing => ("store.missing", Exit::Usage),
+            Self::StoreUnreachable => ("store.unreachable", Exit::Failed),
+            Self::StoreBusy => ("store.busy", Exit::Failed),
+            Self::StoreFull => ("store.full", Exit::Failed),
+            Self::ObjectExists => ("object.exists", Exit::Failed),
+            Self::ObjectMissing => ("object.missing", Exit::Damaged),
+            Self::ObjectChanged => ("object.changed", Exit::Failed),
+            Self::ObjectChecksum => ("object.checksum", Exit::Failed),
+            Self::ObjectTooLarge => ("object.too-large", Exit::Failed),
+            Self::ObjectName => ("object.name", Exit::Failed),
+            Self::StoreFailed => ("store.failed", Exit::Failed),
+            Self::SealFailed => ("seal.failed", Exit::Failed),
+            Self::IdentityMismatch => ("identity.mismatch", Exit::Usage),
+            Self::Identity => ("identity.invalid", Exit::Usage),
+            Self::KeyFileExists => ("keys.file-exists", Exit::Failed),
+            Self::ObjectDamaged => ("object.damaged", Exit::Damaged),
+            Self::BackupMissing => ("backup.missing", Exit::Failed),
+            Self::BackupAmbiguous => ("backup.ambiguous", Exit::Usage),
+            Self::ManifestDamaged => ("manifest.damaged", Exit::Damaged),
+            Self::ManifestTooNew => ("manifest.too-new", Exit::Failed),
+            Self::LocalFile => ("file.failed", Exit::Failed),
+            Self::Internal => ("internal", Exit::Failed),
+        }
+    }
+
+    /// The stable code, as docs/errors.md lists it.
+    pub const fn code(self) -> &'static str {
+        self.policy().0
+    }
+
+    /// How a process ends that this made fail.
+    pub const fn exit(self) -> Exit {
+        self.policy().1
+    }
+}
+
+/// An error: what failed (`message`), on which object, why (`source`), and what to do (`hint`).
+///
+/// `Display` shows object and message only, lowercase and without a full stop.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    object: Option<String>,
+    message: String,
+    hint: Option<String>,
+    source: Option<Source>,
+}
+
+impl Error {
+    /// An error of a kind, with a lowercase message that does not repeat the object.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, object: None, message: message.into(), hint: None, source: None }))
+    }
+
+    /// Names the object it happened to; the innermost name is kept.
+    #[must_use]
+    pub fn on(mut self, object: impl Into<String>) -> Self {
+        self.0.object.get_or_insert_with(|| object.into());
+        self
+    }
+
+    /// Says what to do, as full sentences.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Keeps the cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.kind().code()
+    }
+
+    /// How the process should end.
+    pub fn exit(&self) -> Exit {
+        self.kind().exit()
+    }
+
+    /// What it happened to, if known.
+    pub fn object(&self) -> Option<&str> {
+        self.0.object.as_deref()
+    }
+
+    /// What failed, without the object.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to do, if known.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(object) = &self.0.object {
+            write!(f, "{object}: ")?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_distinct_and_none_ends_a_failed_run_as_done() {
+        let codes: HashSet<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!(codes.len(), ErrorKind::ALL.len());
+        assert!(ErrorKind::ALL.iter().all(|kind| kind.exit() != Exit::Done));
+    }
+
+    #[test]
+    fn display_names_the_object_and_leaves_the_source_in_the_chain() {
+        let error = Error::new(ErrorKind::StoreFull, "no space left")
+            .on("file:///b")
+            .on("outer")
+            .hint("Make room.")
+            .because(std::io::Error::other("enospc"));
+        assert_eq!(error.to_string(), "file:///b: no space left");
+        assert_eq!(error.hint_text(), Some("Make room."));
+        assert_eq!(error.source().unwrap().to_string(), "enospc");
+    }
+}

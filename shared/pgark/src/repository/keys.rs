@@ -1,0 +1,326 @@
+//! Every key of the stored layout, and how identifiers become parts of keys. No other file spells a key.
+//!
+//! ```text
+//! <tier>/<source>/<backup-id>/manifest.json            written last; manifest.json.minisig beside it
+//! <tier>/<source>/<backup-id>/toc.dat[.age]
+//! <tier>/<source>/<backup-id>/globals.sql[.zst][.age]
+//! <tier>/<source>/<backup-id>/data/<schema>.<table>[-<chunk>].dat[.zst][.age]
+//! reports/<source>/<verify|restore-test|prune|health>/<time>.json
+//! ```
+//!
+//! **Escaping.** Lower-case ASCII letters, digits and `_` stand for themselves; every other byte of the UTF-8 text becomes
+//! `=` and two upper-case hexadecimal digits. So two identifiers never share a name, not even on a file system that
+//! ignores case; separators cannot occur inside an identifier, so `schema.table-chunk` reads one way only; and no name is
+//! `.` or `..`. `=` rather than `%`, because Amazon counts `%` among the characters to avoid in keys ("Naming Amazon S3
+//! objects"), while `=` is in every partitioned data set. Names that would grow too long keep their beginning and end in
+//! `==` and 128 bits of the SHA-256 of the identifiers; no unshortened name has `==` in it.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::{BackupId, SourceName, Tier};
+use crate::seal::{Compression, Encryption, Sha256, suffix};
+
+/// With chunk, suffixes and a margin, a file name stays below 200 bytes.
+const STEM_BYTES_MAX: usize = 160;
+
+/// The name of a manifest within its backup.
+pub const MANIFEST: &str = "manifest.json";
+/// The name of a manifest's signature.
+pub const SIGNATURE: &str = "manifest.json.minisig";
+
+/// The folder of a tier and source, as a prefix.
+pub fn source_prefix(tier: Tier, source: &SourceName) -> String {
+    format!("{tier}/{source}/")
+}
+
+/// The folder of a tier, as a prefix.
+pub fn tier_prefix(tier: Tier) -> String {
+    format!("{tier}/")
+}
+
+/// The folder of a backup, as a prefix.
+pub fn backup_prefix(tier: Tier, source: &SourceName, id: &BackupId) -> String {
+    format!("{tier}/{source}/{id}/")
+}
+
+/// What a stored report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportKind {
+    /// Checking stored bytes.
+    Verify,
+    /// Restoring for real.
+    RestoreTest,
+    /// Deleting by policy.
+    Prune,
+    /// Looking for what is missing.
+    Health,
+}
+
+impl ReportKind {
+    /// As in keys.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::RestoreTest => "restore-test",
+            Self::Prune => "prune",
+            Self::Health => "health",
+        }
+    }
+}
+
+/// The folder of reports of a kind, as a prefix.
+pub fn reports_prefix(source: &SourceName, kind: ReportKind) -> String {
+    format!("reports/{source}/{}/", kind.as_str())
+}
+
+/// The key of a report. `random` keeps two reports of one second apart.
+pub fn report(source: &SourceName, kind: ReportKind, time: Timestamp, random: u32) -> String {
+    format!("{}{}.json", reports_prefix(source, kind), BackupId::new(time, random))
+}
+
+/// A file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ArchiveFile<'a> {
+    /// The archive's table of contents; stored uncompressed.
+    Toc,
+    /// Roles, memberships and settings of the cluster.
+    Globals,
+    /// The rows of a table, or of one chunk of it.
+    Table {
+        /// The schema.
+        schema: &'a str,
+        /// The table.
+        table: &'a str,
+        /// The chunk, if the table is cut.
+        chunk: Option<u32>,
+    },
+    /// Other data, such as `large-objects-00001`: lower-case letters, digits and `-`; anything else is escaped.
+    Special(&'a str),
+}
+
+impl ArchiveFile<'_> {
+    /// The name inside the archive that `pg_restore` reads: `toc.dat`, `data/public.orders.dat`.
+    pub fn archive_name(&self) -> String {
+        match self {
+            Self::Toc => "toc.dat".to_owned(),
+            Self::Globals => "globals.sql".to_owned(),
+            Self::Table { schema, table, chunk } => {
+                let mut name = format!("data/{}", escape_shortened(&[schema, table], STEM_BYTES_MAX));
+                if let Some(chunk) = chunk {
+                    let _ = write!(name, "-{chunk:05}");
+                }
+                name + ".dat"
+            }
+            // Without a dot, so it meets no table.
+            Self::Special(special) => {
+                let words: Vec<_> = special.split('-').map(|word| escape_shortened(&[word], 60)).collect();
+                format!("data/{}.dat", words.join("-"))
+            }
+        }
+    }
+
+    /// The codec of this file, when the backup's is the given one: `pg_restore` users read toc.dat as it is.
+    pub fn compression(&self, of_backup: Compression) -> Compression {
+        match self {
+            Self::Toc => Compression::None,
+            _ => of_backup,
+        }
+    }
+
+    /// The name of the object, relative to the backup: the archive name and what was done to it.
+    pub fn object_name(&self, of_backup: Compression, encryption: &Encryption) -> String {
+        self.archive_name() + &suffix(self.compression(of_backup), encryption)
+    }
+}
+
+fn escape_into(name: &mut String, identifier: &str) {
+    // PostgreSQL has no empty identifiers; should one come, it must not make a hidden name.
+    if identifier.is_empty() {
+        name.push('=');
+    }
+    for byte in identifier.bytes() {
+        if byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "={byte:02X}");
+        }
+    }
+}
+
+/// Identifiers escaped and joined by dots, shortened if longer than allowed.
+pub(super) fn escape_shortened(identifiers: &[&str], bytes_max: usize) -> String {
+    const HASH_DIGITS: usize = 32;
+    let mut name = String::new();
+    for (number, identifier) in identifiers.iter().enumerate() {
+        if number > 0 {
+            name.push('.');
+        }
+        escape_into(&mut name, identifier);
+    }
+    if name.len() <= bytes_max {
+        return name;
+    }
+    // PostgreSQL has no NUL in identifiers, so it parts them.
+    let hash = Sha256::of(identifiers.join("\0").as_bytes()).to_string();
+    name.truncate(bytes_max - HASH_DIGITS - 2);
+    // Not in the middle of an escape.
+    if let Some(at) = name.rfind('=').filter(|at| name.len() - at < 3) {
+        name.truncate(at);
+    }
+    name + "==" + &hash[..HASH_DIGITS]
+}
+
+/// Reads an escaped identifier back; `None` if it is not one, or was shortened.
+pub fn unescape(name: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'_' => bytes.push(byte),
+            b'=' => {
+                let digit = |b: u8| match b {
+                    b'0'..=b'9' => Some(b - b'0'),
+                    b'A'..=b'F' => Some(b - b'A' + 10),
+                    _ => None,
+                };
+                bytes.push(digit(rest.next()?)? << 4 | digit(rest.next()?)?);
+            }
+            _ => return None,
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn table(schema: &str, table: &str, chunk: Option<u32>) -> String {
+        ArchiveFile::Table { schema, table, chunk }.archive_name()
+    }
+
+    #[test]
+    fn names_of_files() {
+        let age = Encryption::Age(Vec::new());
+        let zstd = Compression::Zstd(1);
+        for (file, name) in [
+            (ArchiveFile::Toc, "toc.dat.age"),
+            (ArchiveFile::Globals, "globals.sql.zst.age"),
+            (
+                ArchiveFile::Table { schema: "public", table: "orders", chunk: None },
+                "data/public.orders.dat.zst.age",
+            ),
+            (
+                ArchiveFile::Table { schema: "public", table: "orders", chunk: Some(7) },
+                "data/public.orders-00007.dat.zst.age",
+            ),
+            (
+                ArchiveFile::Table { schema: "My.Schema", table: "a-b/ü", chunk: None },
+                "data/=4Dy=2E=53chema.a=2Db=2F=C3=BC.dat.zst.age",
+            ),
+            (ArchiveFile::Special("large-objects-00001"), "data/large-objects-00001.dat.zst.age"),
+        ] {
+            assert_eq!(file.object_name(zstd, &age), name);
+            assert_eq!(file.object_name(zstd, &Encryption::None), name.strip_suffix(".age").unwrap());
+        }
+        let plain = ArchiveFile::Globals.object_name(Compression::Gzip(6), &Encryption::None);
+        assert_eq!(plain, "globals.sql.gz");
+    }
+
+    /// A generator that gives the same numbers each time: xorshift64.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 % limit as u64).unwrap()
+        }
+
+        fn identifier(&mut self) -> String {
+            const ODD: [char; 24] = [
+                'a', 'b', 'z', '0', '9', '_', 'A', 'Z', '.', '-', '/', '=', '%', ' ', '"', '\'', '\\', '\n',
+                '~', 'ü', 'Ü', '表', '🐘', '\u{301}',
+            ];
+            let limit = if self.below(4) == 0 { 63 } else { 4 };
+            let characters = 1 + self.below(limit);
+            let mut text = String::new();
+            while text.chars().count() < characters && text.len() < 60 {
+                text.push(ODD[self.below(ODD.len())]);
+            }
+            text
+        }
+    }
+
+    #[test]
+    fn any_identifiers_get_safe_and_distinct_names() {
+        let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
+        let mut seen: HashMap<String, (String, String, Option<u32>)> = HashMap::new();
+        for _ in 0..50_000 {
+            let (schema, name) = (numbers.identifier(), numbers.identifier());
+            let chunk = (numbers.below(3) == 0).then(|| u32::try_from(numbers.below(200_000)).unwrap());
+            let file = ArchiveFile::Table { schema: &schema, table: &name, chunk };
+            let object = file.object_name(Compression::Zstd(1), &Encryption::Age(Vec::new()));
+            let component = object.strip_prefix("data/").unwrap();
+            assert!(component.len() <= 200 && !component.contains('/'), "{component}");
+            assert!(
+                component.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-=".contains(&b)),
+                "{component}"
+            );
+            assert!(!component.starts_with('.') && !component.starts_with('-'), "{component}");
+            // Distinct on file systems that ignore case, too.
+            let identity = (schema.clone(), name.clone(), chunk);
+            let before = seen.insert(object.to_lowercase(), identity.clone());
+            assert!(before.as_ref().is_none_or(|before| *before == identity), "{before:?} {identity:?}");
+        }
+    }
+
+    #[test]
+    fn unshortened_names_read_back_one_way_only() {
+        let mut numbers = Numbers(42);
+        let mut read_back = 0;
+        for _ in 0..20_000 {
+            let (schema, name) = (numbers.identifier(), numbers.identifier());
+            let archive_name = table(&schema, &name, Some(3));
+            let stem = archive_name.strip_prefix("data/").unwrap().strip_suffix("-00003.dat").unwrap();
+            // A shortened name may have lost its dot, and does not read back.
+            if stem.contains("==") {
+                continue;
+            }
+            read_back += 1;
+            let (left, right) = stem.split_once('.').unwrap();
+            assert_eq!((unescape(left), unescape(right)), (Some(schema), Some(name)), "{stem}");
+        }
+        assert!(read_back > 10_000);
+    }
+
+    #[test]
+    fn confusable_names_stay_apart() {
+        let long_a = "Ä".repeat(31);
+        let long_b = format!("{}B", "Ä".repeat(30));
+        let names = [
+            table("a", "b", None),
+            table("a.b", "c", None),
+            table("a", "b.c", None),
+            table("a", "b-00001", None),
+            table("a", "b", Some(1)),
+            table("a", "B", None),
+            table("a", "=42", None),
+            table(".", "..", None),
+            table("", "", None),
+            table(&long_a, &long_a, None),
+            table(&long_a, &long_b, None),
+            ArchiveFile::Special("a.b").archive_name(),
+            ArchiveFile::Special("../a").archive_name(),
+        ];
+        for (at, name) in names.iter().enumerate() {
+            assert!(!names[..at].contains(name), "{name}");
+            assert!(!name.contains("..") && !name.contains("/."), "{name}");
+        }
+    }
+}
