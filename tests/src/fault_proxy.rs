@@ -188,8 +188,8 @@ async fn relay(mut client: TcpStream, state: Arc<State>, resets: u64) {
         tokio::select! {
             _ = control.wait_for(|control| control.resets != resets) => true,
             ended = async { tokio::try_join!(
-                pump(client_read, server_write, Direction::ToServer, &state),
-                pump(server_read, client_write, Direction::ToClient, &state),
+                pump(client_read, server_write, Direction::ToServer, &state, resets),
+                pump(server_read, client_write, Direction::ToClient, &state, resets),
             ) } => ended.is_err(),
         }
     };
@@ -200,18 +200,21 @@ async fn relay(mut client: TcpStream, state: Arc<State>, resets: u64) {
     }
 }
 
+/// Carries one direction to its end. An error means that the connection is broken, or is to be.
 async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     direction: Direction,
     state: &State,
+    resets: u64,
 ) -> io::Result<()> {
     let mut control = state.control.subscribe();
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let read = from.read(&mut buffer).await?;
-        if control.wait_for(|control| control.fault != Fault::Stall).await.is_err() {
-            return Ok(());
+        let moving = control.wait_for(|control| control.fault != Fault::Stall).await;
+        if moving.is_ok_and(|control| control.resets != resets) {
+            return Err(io::ErrorKind::ConnectionReset.into());
         }
         if read == 0 {
             return to.shutdown().await;
@@ -221,6 +224,7 @@ async fn pump(
         state.bytes[direction as usize].fetch_add(admitted as u64, Ordering::Relaxed);
         if cut {
             state.cut();
+            return Err(io::ErrorKind::ConnectionReset.into());
         }
     }
 }

@@ -177,7 +177,7 @@ select 'PX-' || lpad(n::text, 5, '0'),
        case when n % 50 = 0 then date '2026-06-30' end
 from generate_series(1, 2000) n;
 update stock.products
-set manual = lo_from_bytea(4000000 + right(sku, 5)::oid, convert_to(repeat('How to use ' || title || E'\n', 3000), 'UTF8'))
+set manual = lo_from_bytea((4000000 + right(sku, 5)::int)::oid, convert_to(repeat(title || E': how to\n', 3000), 'UTF8'))
 where sku in ('PX-00001', 'PX-00002');
 
 insert into stock.price_campaigns values
