@@ -1,7 +1,7 @@
 //! Where an archive's data files go to and come from.
 //!
 //! The dump pushes bytes into an [`ArchiveSink`], the restore pulls them from an [`ArchiveSource`].
-//! Names are those inside the archive, such as `data/public.orders.dat`. Both sides see plain bytes:
+//! Names are those inside the archive, such as `public.orders.dat`. Both sides see plain bytes:
 //! compression, encryption and hashing belong to whoever implements the traits.
 
 use std::future::Future;

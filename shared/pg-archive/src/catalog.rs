@@ -270,6 +270,14 @@ pub struct Server {
     pub database: String,
     /// Encoding of the database.
     pub encoding: String,
+    /// `datcollate` of the database.
+    pub collation: Option<String>,
+    /// `datctype` of the database.
+    pub ctype: Option<String>,
+    /// `datlocprovider` of the database in words (from 15): `libc`, `icu`, `builtin`.
+    pub locale_provider: Option<String>,
+    /// System identifier of the cluster (`pg_control_system`), where the role may ask for it.
+    pub system_identifier: Option<String>,
     /// `block_size`, in bytes.
     pub block_bytes: u32,
     /// Whether the server is a standby.

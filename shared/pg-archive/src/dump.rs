@@ -60,12 +60,14 @@ pub struct TablePlan {
     pub bytes: u64,
     /// What the planner thinks it has, if it was ever analyzed.
     pub rows_estimate: Option<u64>,
+    /// `schema.name` of the root of the partition tree, unquoted, if the rows must be restored through it.
+    pub loaded_through: Option<String>,
     /// Its data files, indexes into [`Plan::files`].
     pub files: Vec<usize>,
 }
 
 /// All that is decided before the first row is read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The server and its database.
     pub server: Server,
@@ -77,6 +79,8 @@ pub struct Plan {
     pub files: Vec<DataFile>,
     /// Every table whose rows are dumped.
     pub tables: Vec<TablePlan>,
+    /// How many large objects there are.
+    pub large_objects: u64,
     /// User objects that the archive will not hold, accepted by the user.
     pub missing: Vec<Missing>,
     /// What a user should know.
@@ -192,6 +196,11 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
         entries: emitted.entries,
         tables,
         files,
+        large_objects: catalog
+            .objects()
+            .iter()
+            .filter(|object| matches!(object.kind, Kind::LargeObject(_)))
+            .count() as u64,
         missing,
         warnings: coordinator.warnings.iter().cloned().chain(catalog.warnings).collect(),
     })
@@ -219,6 +228,10 @@ fn table_plans(catalog: &Catalog, files: &[DataFile]) -> Result<Vec<TablePlan>> 
             columns: columns.map(|column| column.name.clone()).collect(),
             bytes: table.total_bytes,
             rows_estimate: rows_estimate(table.rows_estimate),
+            loaded_through: tables::load_root(catalog, table).map(|root| {
+                let root = catalog.get(root);
+                format!("{}.{}", catalog.schema_name(root), root.name)
+            }),
             files: vec![at],
         });
     }

@@ -66,6 +66,10 @@ pub enum ErrorKind {
     ManifestTooNew,
     /// A file on this machine could not be read or written.
     LocalFile,
+    /// Somebody ended the job.
+    Stopped,
+    /// PostgreSQL, or the archive itself.
+    Archive(pg_archive::ErrorKind),
     /// A fault in pgark itself.
     Internal,
 }
@@ -86,8 +90,8 @@ pub enum Exit {
 }
 
 impl ErrorKind {
-    /// Every kind, for documentation and its tests.
-    pub const ALL: [Self; 26] = [
+    /// Every kind but those of pg-archive, for documentation and its tests.
+    pub const ALL: [Self; 27] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -113,10 +117,11 @@ impl ErrorKind {
         Self::ManifestDamaged,
         Self::ManifestTooNew,
         Self::LocalFile,
+        Self::Stopped,
         Self::Internal,
     ];
 
-    const fn policy(self) -> (&'static str, Exit) {
+    fn policy(self) -> (&'static str, Exit) {
         match self {
             Self::Settings => ("settings.invalid", Exit::Usage),
             Self::Usage => ("usage.invalid", Exit::Usage),
@@ -143,18 +148,53 @@ impl ErrorKind {
             Self::ManifestDamaged => ("manifest.damaged", Exit::Damaged),
             Self::ManifestTooNew => ("manifest.too-new", Exit::Failed),
             Self::LocalFile => ("file.failed", Exit::Failed),
+            Self::Stopped => ("stopped", Exit::Failed),
+            Self::Archive(kind) => (kind.code(), exit_of(kind)),
             Self::Internal => ("internal", Exit::Failed),
         }
     }
 
     /// The stable code, as docs/errors.md lists it.
-    pub const fn code(self) -> &'static str {
+    pub fn code(self) -> &'static str {
         self.policy().0
     }
 
     /// How a process ends that this made fail.
-    pub const fn exit(self) -> Exit {
+    pub fn exit(self) -> Exit {
         self.policy().1
+    }
+}
+
+/// How a process ends on an error of pg-archive.
+fn exit_of(kind: pg_archive::ErrorKind) -> Exit {
+    match kind {
+        pg_archive::ErrorKind::Usage => Exit::Usage,
+        pg_archive::ErrorKind::Archive | pg_archive::ErrorKind::Mismatch => Exit::Damaged,
+        _ => Exit::Failed,
+    }
+}
+
+/// Errors of the store that passed through pg-archive come out as they went in, with the object that pg-archive
+/// was working on.
+impl From<pg_archive::Error> for Error {
+    fn from(error: pg_archive::Error) -> Self {
+        let pg_archive::Error { kind, object, message, hint, source } = error;
+        let ours = match source {
+            Some(source) if kind == pg_archive::ErrorKind::Storage => match source.downcast::<Error>() {
+                Ok(ours) => return *ours,
+                Err(other) => Self::new(ErrorKind::Archive(kind), message).because(other),
+            },
+            Some(source) => Self::new(ErrorKind::Archive(kind), message).because(source),
+            None => Self::new(ErrorKind::Archive(kind), message),
+        };
+        let ours = match object {
+            Some(object) => ours.on(object),
+            None => ours,
+        };
+        match hint {
+            Some(hint) => ours.hint(hint),
+            None => ours,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! PostgreSQL itself is left to the crate `pg-archive`. Time, randomness and the environment are handed in by whoever
 //! runs a job; only `store::s3` knows the AWS SDK; nothing here prints.
 
+pub mod app;
 pub mod config;
 pub mod error;
 pub mod jobs;

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Compression, Encryption, Identities, SealedWriter, Sealer, Unseal};
 use crate::store::{ByteStream, Store, StoreRead as _, StoreWrite as _};
 
+pub mod archive;
 mod catalog;
 mod id;
 pub mod keys;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::archive::{ArchiveSink, SinkFile, StorageError};
 use crate::catalog::large_objects::data::DataWriter;
 use crate::connect::Target;
+use crate::copy_text::{CopyText, DATA_FILE_END};
 use crate::dump::snapshot::{Coordinator, PING_EVERY};
 use crate::dump::{DataFile, DumpOptions, DumpedFiles, Observer, Plan, Rows, stopped, unless_stopped};
 use crate::fingerprint::Fingerprint;
@@ -23,14 +24,13 @@ use crate::{Error, ErrorKind, Result};
 /// Bytes that are collected before they go into the sink.
 const BATCH_BYTES: usize = 256 * 1024;
 
-/// What ends the rows of a table: COPY's end marker, then the two empty lines that `pg_dump` writes.
-const END_OF_ROWS: &[u8] = b"\\.\n\n\n";
-
 /// A data file that is complete in the sink.
 #[derive(Clone, Debug)]
 pub struct DumpedFile {
-    /// Rows in it and their fingerprint; for large objects, the pages.
+    /// What was read: rows of a table, or pages of large objects.
     pub fingerprint: Fingerprint,
+    /// What a restore finds in the file: rows of a table, or lines of SQL.
+    pub restored: Fingerprint,
     /// Bytes of it.
     pub bytes: u64,
 }
@@ -166,6 +166,8 @@ async fn stream(
     let rows = session.client().copy_out(&file.copy).await.map_err(refused)?;
     let mut rows = std::pin::pin!(rows);
     let mut pages = matches!(file.rows, Rows::LargeObjects { .. }).then(|| DataWriter::new(block_bytes));
+    let mut lines = CopyText::default();
+    let is_table = pages.is_none();
     let mut fingerprint = Fingerprint::default();
     let mut batch = BytesMut::with_capacity(BATCH_BYTES + BATCH_BYTES / 4);
     let (mut bytes, mut sql) = (0_u64, Vec::new());
@@ -181,6 +183,7 @@ async fn stream(
         fingerprint.add_row(text);
         if let Some(pages) = &mut pages {
             pages.row(text, &mut sql)?;
+            lines.push(&Bytes::copy_from_slice(&sql))?;
             batch.extend_from_slice(&sql);
             sql.clear();
         } else if row.len() >= BATCH_BYTES {
@@ -202,13 +205,15 @@ async fn stream(
     match pages {
         Some(pages) => {
             pages.finish(&mut sql);
+            lines.push(&Bytes::copy_from_slice(&sql))?;
             batch.extend_from_slice(&sql);
         }
-        None => batch.extend_from_slice(END_OF_ROWS),
+        None => batch.extend_from_slice(DATA_FILE_END),
     }
     flush(&mut batch, out, &mut bytes).await?;
     observer.rows_read(fingerprint.rows - rows_reported, bytes - bytes_reported);
-    Ok(DumpedFile { fingerprint, bytes })
+    let restored = if is_table { fingerprint } else { lines.finish_unmarked()? };
+    Ok(DumpedFile { fingerprint, restored, bytes })
 }
 
 async fn flush(batch: &mut BytesMut, out: &mut impl SinkFile, bytes: &mut u64) -> Result<()> {

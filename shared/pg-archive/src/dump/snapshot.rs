@@ -96,8 +96,9 @@ impl Coordinator {
                  pg_catalog.current_setting('server_version') AS version, \
                  pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS taken_at, \
                  pg_catalog.current_setting('block_size') AS block_size, \
-                 (SELECT pg_catalog.pg_encoding_to_char(encoding) FROM pg_catalog.pg_database \
-                  WHERE datname = pg_catalog.current_database()) AS encoding",
+                 pg_catalog.pg_encoding_to_char(d.encoding) AS encoding, d.datcollate, d.datctype, \
+                 pg_catalog.to_json(d)->>'datlocprovider' AS provider \
+                 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
             )
             .await?;
         let in_recovery = row.flag("in_recovery")?;
@@ -106,6 +107,10 @@ impl Coordinator {
             version: row.string("version")?,
             database: row.string("database")?,
             encoding: row.string("encoding")?,
+            collation: row.optional_string("datcollate")?,
+            ctype: row.optional_string("datctype")?,
+            locale_provider: row.optional("provider")?.map(|letter| provider(letter).to_owned()),
+            system_identifier: system_identifier(&session).await?,
             block_bytes: row.number("block_size")?,
             in_recovery,
         };
@@ -165,19 +170,38 @@ async fn refuse_indirect(target: &Target, first: &Session) -> Result<()> {
     Ok(connect::check_direct(target, first.client(), second.client()).await?)
 }
 
-/// The WAL position. Some managed servers keep the functions from ordinary roles; a savepoint keeps the refusal from
-/// ending the transaction.
+/// The words for `datlocprovider` (manual, `pg_database`).
+fn provider(letter: &str) -> &str {
+    match letter {
+        "c" => "libc",
+        "i" => "icu",
+        "b" => "builtin",
+        other => other,
+    }
+}
+
+/// The WAL position.
 async fn wal_position(session: &Session, in_recovery: bool) -> Result<Option<String>> {
     let function = if in_recovery { "pg_last_wal_replay_lsn" } else { "pg_current_wal_lsn" };
-    session.execute("SAVEPOINT pgark_wal").await?;
-    match session.row(&format!("SELECT pg_catalog.{function}() AS lsn")).await {
+    if_allowed(session, &format!("SELECT pg_catalog.{function}() AS value")).await
+}
+
+async fn system_identifier(session: &Session) -> Result<Option<String>> {
+    if_allowed(session, "SELECT system_identifier AS value FROM pg_catalog.pg_control_system()").await
+}
+
+/// Asks for something that some managed servers keep from ordinary roles. A savepoint keeps a refusal from ending the
+/// transaction.
+async fn if_allowed(session: &Session, sql: &str) -> Result<Option<String>> {
+    session.execute("SAVEPOINT pgark_ask").await?;
+    match session.row(sql).await {
         Ok(row) => {
-            session.execute("RELEASE SAVEPOINT pgark_wal").await?;
-            row.optional_string("lsn")
+            session.execute("RELEASE SAVEPOINT pgark_ask").await?;
+            row.optional_string("value")
         }
         Err(error) if error.kind == ErrorKind::ConnectionLost => Err(error),
         Err(_) => {
-            session.execute("ROLLBACK TO SAVEPOINT pgark_wal").await?;
+            session.execute("ROLLBACK TO SAVEPOINT pgark_ask").await?;
             Ok(None)
         }
     }

@@ -96,28 +96,26 @@ pub enum ArchiveFile<'a> {
         /// The chunk, if the table is cut.
         chunk: Option<u32>,
     },
-    /// Other data, such as `large-objects-00001`: lower-case letters, digits and `-`; anything else is escaped.
-    Special(&'a str),
+    /// A data file by the name it has in the archive, such as `large-objects-00001.dat`: one that pg-archive
+    /// made, or that a `Table` was given.
+    Data(&'a str),
 }
 
 impl ArchiveFile<'_> {
-    /// The name inside the archive that `pg_restore` reads: `toc.dat`, `data/public.orders.dat`.
+    /// The name inside the archive that `pg_restore` reads: `toc.dat`, `public.orders.dat`. It has no slash, because
+    /// `pg_restore` refuses one since the minor releases of November 2026.
     pub fn archive_name(&self) -> String {
         match self {
             Self::Toc => "toc.dat".to_owned(),
             Self::Globals => "globals.sql".to_owned(),
             Self::Table { schema, table, chunk } => {
-                let mut name = format!("data/{}", escape_shortened(&[schema, table], STEM_BYTES_MAX));
+                let mut name = escape_shortened(&[schema, table], STEM_BYTES_MAX);
                 if let Some(chunk) = chunk {
                     let _ = write!(name, "-{chunk:05}");
                 }
                 name + ".dat"
             }
-            // Without a dot, so it meets no table.
-            Self::Special(special) => {
-                let words: Vec<_> = special.split('-').map(|word| escape_shortened(&[word], 60)).collect();
-                format!("data/{}.dat", words.join("-"))
-            }
+            Self::Data(name) => (*name).to_owned(),
         }
     }
 
@@ -129,9 +127,14 @@ impl ArchiveFile<'_> {
         }
     }
 
-    /// The name of the object, relative to the backup: the archive name and what was done to it.
+    /// The name of the object, relative to the backup: the archive name, in a folder if it is data, and what was
+    /// done to it.
     pub fn object_name(&self, of_backup: Compression, encryption: &Encryption) -> String {
-        self.archive_name() + &suffix(self.compression(of_backup), encryption)
+        let folder = match self {
+            Self::Toc | Self::Globals => "",
+            Self::Table { .. } | Self::Data(_) => "data/",
+        };
+        folder.to_owned() + &self.archive_name() + &suffix(self.compression(of_backup), encryption)
     }
 }
 
@@ -222,7 +225,7 @@ mod tests {
                 ArchiveFile::Table { schema: "My.Schema", table: "a-b/ü", chunk: None },
                 "data/=4Dy=2E=53chema.a=2Db=2F=C3=BC.dat.zst.age",
             ),
-            (ArchiveFile::Special("large-objects-00001"), "data/large-objects-00001.dat.zst.age"),
+            (ArchiveFile::Data("large-objects-00001.dat"), "data/large-objects-00001.dat.zst.age"),
         ] {
             assert_eq!(file.object_name(zstd, &age), name);
             assert_eq!(file.object_name(zstd, &Encryption::None), name.strip_suffix(".age").unwrap());
@@ -287,7 +290,7 @@ mod tests {
         for _ in 0..20_000 {
             let (schema, name) = (numbers.identifier(), numbers.identifier());
             let archive_name = table(&schema, &name, Some(3));
-            let stem = archive_name.strip_prefix("data/").unwrap().strip_suffix("-00003.dat").unwrap();
+            let stem = archive_name.strip_suffix("-00003.dat").unwrap();
             // A shortened name may have lost its dot, and does not read back.
             if stem.contains("==") {
                 continue;
@@ -315,12 +318,11 @@ mod tests {
             table("", "", None),
             table(&long_a, &long_a, None),
             table(&long_a, &long_b, None),
-            ArchiveFile::Special("a.b").archive_name(),
-            ArchiveFile::Special("../a").archive_name(),
+            "large-objects-00001.dat".to_owned(),
         ];
         for (at, name) in names.iter().enumerate() {
             assert!(!names[..at].contains(name), "{name}");
-            assert!(!name.contains("..") && !name.contains("/."), "{name}");
+            assert!(!name.contains("..") && !name.contains('/'), "{name}");
         }
     }
 }

@@ -103,6 +103,8 @@ pub struct EncryptionRecord {
 pub struct BackupOptions {
     /// No rows.
     pub schema_only: bool,
+    /// No definitions.
+    pub data_only: bool,
     /// Patterns of tables that were left out.
     pub exclude_tables: Vec<String>,
     /// Patterns of tables whose rows were left out.
@@ -130,6 +132,10 @@ pub struct TableRecord {
     pub objects: Vec<String>,
     /// Bytes of COPY text.
     pub plain_bytes: u64,
+    /// `schema.name` of the root of the partition tree, if the rows are restored through it, because which partition
+    /// they belong to depends on OIDs. Only the sum over all its partitions can be compared after a restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_through: Option<String>,
 }
 
 /// The large objects.
@@ -150,7 +156,7 @@ pub struct LargeObjectsRecord {
 pub struct ObjectRecord {
     /// The key, relative to the backup: `data/public.orders.dat.zst.age`.
     pub name: String,
-    /// The file name in the archive: `data/public.orders.dat`.
+    /// The file name in the archive: `public.orders.dat`.
     pub archive_name: String,
     /// Lengths and hashes.
     #[serde(flatten)]
@@ -158,6 +164,9 @@ pub struct ObjectRecord {
     /// How many rows, if it holds rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// The fingerprint of its lines, if it holds rows: what a restore finds in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// Sums over the backup.

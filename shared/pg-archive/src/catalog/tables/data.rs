@@ -102,7 +102,7 @@ pub fn emit_data(out: &mut Emitter<'_>, object: &Object, id: DumpId) -> Result<(
 
 /// The root of the partition tree, if rows cannot be trusted to belong to the same partition after a restore
 /// (`forcePartitionRootLoad`).
-fn load_root(catalog: &Catalog, table: &Table) -> Option<DumpId> {
+pub(crate) fn load_root(catalog: &Catalog, table: &Table) -> Option<DumpId> {
     let (mut unsafe_above, mut root, mut current) = (false, None, table);
     while current.is_partition
         && let Some(parent) = current.parents.first()

@@ -32,8 +32,8 @@ pub(crate) fn sample(id: BackupId, source: &str, tier: Tier) -> Manifest {
     let large = "data/large-objects-00001.dat.zst.age";
     let objects = vec![
         object("toc.dat.age", "toc.dat", None),
-        object(name, "data/public.orders.dat", Some(42)),
-        object(large, "data/large-objects-00001.dat", None),
+        object(name, "public.orders.dat", Some(42)),
+        object(large, "large-objects-00001.dat", None),
     ];
     Manifest {
         format_version: FORMAT_VERSION.into(),

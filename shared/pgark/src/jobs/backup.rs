@@ -1,0 +1,225 @@
+//! Backs a database up: plan, stream, and commit by the manifest, which is written last.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use pg_archive::catalog::selection::{NamePattern, Selection};
+use pg_archive::dump::{Dump, DumpOptions, DumpedFiles, Observer, Plan};
+use pg_archive::toc;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::error::{Error, ErrorKind, Result};
+use crate::repository::archive::BackupWriter;
+use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier};
+use crate::seal::Encryption;
+
+mod record;
+
+/// The arguments.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Backup {
+    /// Connect and plan, but write nothing.
+    pub dry_run: bool,
+    /// Definitions only.
+    pub schema_only: bool,
+    /// Rows, sequence values and large objects only.
+    pub data_only: bool,
+    /// Patterns of tables to leave out.
+    pub exclude_tables: Vec<String>,
+    /// Patterns of tables whose rows to leave out.
+    pub exclude_table_data: Vec<String>,
+    /// Patterns of schemas to leave out.
+    pub exclude_schemas: Vec<String>,
+    /// Go on although user objects exist that a backup cannot hold yet.
+    pub allow_missing: bool,
+}
+
+/// What a backup, or the plan of one, came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BackupReport {
+    /// The backup; `null` for a dry run.
+    pub id: Option<BackupId>,
+    /// Where it is, or would be.
+    pub location: String,
+    /// The source.
+    pub source: SourceName,
+    /// The tier.
+    pub tier: Tier,
+    /// The database and its server.
+    pub database: String,
+    /// The server's version.
+    pub server_version: String,
+    /// When the snapshot was taken.
+    pub snapshot_at: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Tables whose rows are in it.
+    pub tables: u64,
+    /// Rows; for a dry run what the planner of the server thinks.
+    pub rows: u64,
+    /// Entries of the table of contents.
+    pub toc_entries: u64,
+    /// Data files.
+    pub files: u64,
+    /// Bytes before compression; for a dry run the bytes on the server's disk.
+    pub plain_bytes: u64,
+    /// Bytes as stored; 0 for a dry run.
+    pub stored_bytes: u64,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// User objects that are not in it, accepted by `allow_missing`.
+    pub missing: Vec<String>,
+    /// What a user should know.
+    pub warnings: Vec<String>,
+}
+
+impl Backup {
+    /// Runs the job. `stop` ends it early, with nothing left behind.
+    ///
+    /// # Errors
+    /// On any failure at all: there is no backup then, and what was written of it is removed.
+    pub async fn run(
+        &self,
+        app: &App,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> Result<BackupReport> {
+        let started = (app.outside.now)();
+        let encryption = app.settings.encryption()?.clone();
+        let target = app.database()?;
+        let dump = Dump::plan(&target, self.dump_options(app)?, stop).await?;
+        let place = match self.place(app, &dump.plan, started).await {
+            Ok(place) => place,
+            Err(error) => {
+                dump.abandon().await;
+                return Err(error);
+            }
+        };
+        if self.dry_run {
+            let report = record::planned(app, &dump.plan, &place, &encryption, started);
+            dump.abandon().await;
+            return Ok(report);
+        }
+        match self.write(app, dump, &place, &encryption, started, (observer, stop)).await {
+            Ok(report) => Ok(report),
+            Err(error) => {
+                remove_remains(app, &place).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// What the dump is asked to do.
+    fn dump_options(&self, app: &App) -> Result<DumpOptions> {
+        if self.schema_only && self.data_only {
+            return Err(Error::new(ErrorKind::Usage, "schema only and data only leave nothing to back up")
+                .hint("Give one of --schema-only and --data-only."));
+        }
+        let mut problems = Vec::new();
+        let mut patterns = |texts: &[String]| -> Vec<NamePattern> {
+            let parsed = texts.iter().map(|text| text.parse::<NamePattern>());
+            parsed.filter_map(|pattern| pattern.map_err(|problem| problems.push(problem)).ok()).collect()
+        };
+        let selection = Selection {
+            exclude_schemas: patterns(&self.exclude_schemas),
+            exclude_tables: patterns(&self.exclude_tables),
+            exclude_table_data: patterns(&self.exclude_table_data),
+            schema: !self.data_only,
+            data: !self.schema_only,
+        };
+        if !problems.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, problems.join("; ")).hint(
+                "Patterns are as in psql: NAME or SCHEMA.NAME, with * and ? as wildcards and double quotes around \
+                 names that have capitals or dots.",
+            ));
+        }
+        Ok(DumpOptions {
+            selection,
+            jobs: app.settings.jobs.get(),
+            lock_timeout: app.settings.lock_timeout,
+            chunk_bytes: app.settings.chunk_bytes,
+            allow_missing: self.allow_missing,
+            table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
+        })
+    }
+
+    /// Where the backup goes. The tier follows from the date and from what there is already.
+    async fn place(&self, app: &App, plan: &Plan, started: Timestamp) -> Result<BackupRef> {
+        let source = match &app.settings.source {
+            Some(source) => source.clone(),
+            None => SourceName::of_database(&plan.server.database),
+        };
+        let tier = match app.settings.tier {
+            Some(tier) => tier,
+            None => {
+                let filter = Filter { source: Some(source.clone()), tier: None };
+                let good = app.repository.list(&filter).await?;
+                Tier::for_backup(started, good.iter().map(|backup| (backup.tier, backup.id.time())))
+            }
+        };
+        #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
+        let id = BackupId::new(started, (app.outside.random)() as u32);
+        Ok(BackupRef { id, tier, source })
+    }
+
+    async fn write(
+        &self,
+        app: &App,
+        dump: Dump,
+        place: &BackupRef,
+        encryption: &Encryption,
+        started: Timestamp,
+        (observer, stop): (&dyn Observer, &CancellationToken),
+    ) -> Result<BackupReport> {
+        let compression = app.settings.compression;
+        let writer =
+            BackupWriter::new(app.repository.clone(), place.clone(), compression, encryption.clone());
+        let plan = dump.plan.clone();
+        let files = dump.run(&writer, observer, stop).await?;
+        writer.write_whole(&ArchiveFile::Toc, toc_bytes(&plan, started)).await?;
+        let manifest = self.manifest(app, &plan, &files, place, &writer, started)?;
+        // From here on it is a backup. Somebody who asked to stop a moment ago is still obeyed.
+        if stop.is_cancelled() {
+            return Err(Error::new(ErrorKind::Stopped, "was stopped before its manifest was written"));
+        }
+        app.repository.commit(place, manifest.to_json()?, None).await?;
+        Ok(record::finished(app, &manifest, place))
+    }
+
+    fn manifest(
+        &self,
+        app: &App,
+        plan: &Plan,
+        files: &DumpedFiles,
+        place: &BackupRef,
+        writer: &BackupWriter,
+        started: Timestamp,
+    ) -> Result<Manifest> {
+        let times = record::Times { started, finished: (app.outside.now)() };
+        record::manifest(self, app, (plan, files), place, writer.records(), &times)
+    }
+}
+
+fn toc_bytes(plan: &Plan, started: Timestamp) -> Bytes {
+    let header = toc::Header {
+        created: toc::CalendarTime::from_unix_seconds(started.as_second()),
+        database: Some(plan.server.database.clone()),
+        server_version: Some(plan.server.version.clone()),
+        dumped_by: Some(format!("pgark {}", env!("CARGO_PKG_VERSION"))),
+    };
+    toc::write::write(&header, &plan.entries).into()
+}
+
+/// Removes what a failed run wrote. A role that may only write cannot; then it is left to prune, which removes what
+/// has no manifest.
+async fn remove_remains(app: &App, place: &BackupRef) {
+    if let Err(error) = app.repository.remove(place).await {
+        tracing::warn!(
+            %error,
+            backup = %place,
+            "objects of the failed backup are left in the store; they are no backup, and prune removes them"
+        );
+    }
+}
