@@ -2,7 +2,8 @@
 //!
 //! # The contract
 //! - Keys are relative to the store's root (`s3://bucket/prefix`, `file:///folder`) and mean the same everywhere:
-//!   non-empty components joined by `/`, none of them `.` or `..`, no control characters, and at most 900 bytes;
+//!   non-empty components joined by `/`, none of them `.` or `..`, no control characters, no backslashes (`SeaweedFS`
+//!   takes them for slashes), and at most 900 bytes;
 //!   [`ErrorKind::ObjectName`] otherwise. Prefixes are empty or end in `/`.
 //! - An object is created whole or not at all, and never overwritten: the second writer of a key gets
 //!   [`ErrorKind::ObjectExists`]. Nothing is visible under its key before `put_small` or `finish` returns, and then it is
@@ -91,7 +92,8 @@ pub trait StoreRead: Send + Sync {
     /// All objects under a prefix, at any depth.
     fn list(&self, prefix: &str) -> Result<ObjectStream>;
 
-    /// The names of the folders directly under a prefix, without slashes.
+    /// The names of the folders directly under a prefix, without slashes. One whose objects were all deleted may still be
+    /// named for a while (`SeaweedFS` does so).
     fn list_dirs(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
 
     /// Writes under a prefix that neither finished nor were aborted, running ones included.
@@ -166,8 +168,8 @@ const KEY_BYTES_MAX: usize = 900;
 fn check_key(key: &str) -> Result<()> {
     let wrong = if key.len() > KEY_BYTES_MAX {
         "is too long for an object name"
-    } else if key.chars().any(char::is_control) {
-        "has control characters in it"
+    } else if key.contains(|c: char| c.is_control() || c == '\\') {
+        "has control characters or backslashes in it"
     } else if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
         "has an empty, `.` or `..` component"
     } else if key.split('/').any(|part| part.starts_with(local::TEMPORARY_PREFIX)) {
@@ -210,6 +212,7 @@ mod tests {
             "a/../b",
             "a/./b",
             "a\nb",
+            "a\\b",
             "a\0",
             "x/.pgark-tmp-1",
             &"k".repeat(901),

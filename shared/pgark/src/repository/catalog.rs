@@ -26,7 +26,8 @@ pub struct Filter {
 pub struct Found {
     /// With a manifest: these are backups.
     pub complete: Vec<BackupRef>,
-    /// Without one: runs in progress, or the remains of failed ones. Never backups.
+    /// With objects but without a manifest: runs in progress, or the remains of failed ones. Never backups.
+    /// A run that has not finished its first object shows only in the store's unfinished uploads.
     pub incomplete: Vec<BackupRef>,
 }
 
@@ -47,13 +48,19 @@ impl Repository {
         let looked_at = stream::iter(refs)
             .map(|backup| async move {
                 let complete = self.store().head(&backup.key(keys::MANIFEST)).await?.is_some();
-                Ok::<_, Error>((backup, complete))
+                // Some stores name folders a while longer than there is something in them.
+                let exists = complete || self.store().list(&backup.prefix())?.try_next().await?.is_some();
+                Ok::<_, Error>((backup, complete, exists))
             })
             .buffered(REQUESTS_IN_FLIGHT);
         let mut found = Found::default();
         let mut looked_at = std::pin::pin!(looked_at);
-        while let Some((backup, complete)) = looked_at.try_next().await? {
-            if complete { found.complete.push(backup) } else { found.incomplete.push(backup) }
+        while let Some((backup, complete, exists)) = looked_at.try_next().await? {
+            if complete {
+                found.complete.push(backup);
+            } else if exists {
+                found.incomplete.push(backup);
+            }
         }
         Ok(found)
     }

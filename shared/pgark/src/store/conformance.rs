@@ -30,12 +30,28 @@ pub async fn run(store: &Store) {
 
 /// What a store answers whose bucket or folder does not exist.
 pub async fn run_on_missing(store: &Store) {
-    let put = store.put_small("a", Bytes::from_static(b"x")).await;
-    assert_eq!(put.unwrap_err().kind(), ErrorKind::StoreMissing);
     let listed = store.list("").unwrap().try_collect::<Vec<_>>().await;
     assert_eq!(listed.unwrap_err().kind(), ErrorKind::StoreMissing);
     let dirs = store.list_dirs("").await;
     assert_eq!(dirs.unwrap_err().kind(), ErrorKind::StoreMissing);
+    let get = store.get("a", None).await;
+    assert_eq!(get.err().unwrap().kind(), ErrorKind::StoreMissing);
+}
+
+/// The same for writing. Not for `SeaweedFS`, which creates the bucket that an administrator writes to.
+pub async fn run_writes_on_missing(store: &Store) {
+    let put = store.put_small("a", Bytes::from_static(b"x")).await;
+    assert_eq!(put.unwrap_err().kind(), ErrorKind::StoreMissing);
+    let mut writer = match store.open_writer("b", None).await {
+        Ok(writer) => writer,
+        Err(error) => return assert_eq!(error.kind(), ErrorKind::StoreMissing),
+    };
+    // Whatever notices it first.
+    let written = match writer.write(Bytes::from_static(b"x")).await {
+        Ok(()) => writer.finish().await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    assert_eq!(written.unwrap_err().kind(), ErrorKind::StoreMissing);
 }
 
 async fn read(store: &Store, key: &str) -> Vec<u8> {
@@ -194,7 +210,6 @@ async fn odd_keys(store: &Store) {
         "odd/a+b",
         "odd/a&b=c;d,e:f@g",
         "odd/quote\"'`",
-        "odd/back\\slash",
         "odd/ünïcode-表-🐘",
         "odd/(brackets)[x]{y}<z>",
         "odd/~tilde!*$#?|^",
@@ -239,7 +254,6 @@ async fn listings(store: &Store) {
     assert!(store.list_dirs("").await.unwrap().contains(&"many-more".to_owned()));
     store.delete(&listed).await.unwrap();
     assert!(keys(store, "many/").await.is_empty(), "more than one request can delete");
-    assert!(store.list_dirs("many/").await.unwrap().is_empty());
 }
 
 async fn deletions(store: &Store) {
@@ -254,7 +268,7 @@ async fn deletions(store: &Store) {
 }
 
 async fn bad_keys(store: &Store) {
-    for key in ["", "/a", "a/", "a//b", "../a", "a/../../b", "a/.", "a\nb"] {
+    for key in ["", "/a", "a/", "a//b", "../a", "a/../../b", "a/.", "a\nb", "a\\b"] {
         let put = store.put_small(key, Bytes::new()).await;
         assert_eq!(put.unwrap_err().kind(), ErrorKind::ObjectName, "{key:?}");
         assert_eq!(store.get(key, None).await.err().unwrap().kind(), ErrorKind::ObjectName);
@@ -283,7 +297,9 @@ mod tests {
         let url = format!("file://{}", folder.path().display()).parse().unwrap();
         run(&Store::open(&url, &StoreOptions::default()).await.unwrap()).await;
         let missing = format!("file://{}/none", folder.path().display()).parse().unwrap();
-        run_on_missing(&Store::open(&missing, &StoreOptions::default()).await.unwrap()).await;
+        let missing = Store::open(&missing, &StoreOptions::default()).await.unwrap();
+        run_on_missing(&missing).await;
+        run_writes_on_missing(&missing).await;
     }
 
     /// `PGARK_TEST_S3_ENDPOINT=http://127.0.0.1:8333 AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… cargo test -p pgark --

@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Region, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::types::ChecksumAlgorithm;
@@ -49,7 +49,8 @@ pub struct S3Store {
 
 #[derive(Debug)]
 struct Inner {
-    client: Client,
+    checking: Client,
+    unchecking: Client,
     bucket: String,
     /// Empty or with a final slash.
     prefix: String,
@@ -71,7 +72,10 @@ impl S3Store {
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        let shared = loader.load().await;
+        Self::of(&loader.load().await, bucket, prefix, options.session)
+    }
+
+    fn of(shared: &SdkConfig, bucket: &str, prefix: &str, session: u64) -> Result<Self> {
         let custom_endpoint = shared.endpoint_url().is_some();
         let region = match shared.region() {
             Some(region) => region.clone(),
@@ -85,20 +89,22 @@ impl S3Store {
         };
         let checksums =
             shared.request_checksum_calculation() != Some(RequestChecksumCalculation::WhenRequired);
-        let config = aws_sdk_s3::config::Builder::from(&shared)
+        let config = aws_sdk_s3::config::Builder::from(shared)
             .region(region)
             .force_path_style(custom_endpoint)
-            // We name our checksum on each request and verify SHA-256 ourselves on reading; the defaults add headers
-            // which B2 refuses, and check ranges against the checksums of whole objects on some servers.
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .build();
+            // We verify SHA-256 ourselves on reading; the default asks with a header which B2 refuses, and some servers
+            // answer to a range with the checksum of the whole object.
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        // Under `WhenRequired` the SDK announces a checksum that is named on a request, but does not send it: so there
+        // are two clients, and no checksum is named on the one without.
+        let client = |when| Client::from_conf(config.clone().request_checksum_calculation(when).build());
         Ok(Self {
             inner: Arc::new(Inner {
-                client: Client::from_conf(config),
+                checking: client(RequestChecksumCalculation::WhenSupported),
+                unchecking: client(RequestChecksumCalculation::WhenRequired),
                 bucket: bucket.to_owned(),
                 prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
-                session: options.session,
+                session,
                 creates: AtomicU64::new(0),
                 checksums: AtomicBool::new(checksums),
                 conditional_creates: AtomicBool::new(true),
@@ -107,7 +113,8 @@ impl S3Store {
     }
 
     fn client(&self) -> &Client {
-        &self.inner.client
+        let checksums = self.inner.checksums.load(Ordering::Relaxed);
+        if checksums { &self.inner.checking } else { &self.inner.unchecking }
     }
 
     fn bucket(&self) -> &str {
@@ -169,3 +176,6 @@ fn stalls() -> StalledStreamProtectionConfig {
         .grace_period(Duration::from_secs(20))
         .build()
 }
+
+#[cfg(test)]
+mod tests;
