@@ -12,7 +12,7 @@ use crate::session::{Row, Session};
 use crate::toc::Section;
 use crate::{Error, ErrorKind, Result, quote};
 
-mod settings;
+pub(in crate::catalog) mod settings;
 
 /// A function or procedure (`pg_proc`).
 #[derive(Clone, Debug, Default)]

@@ -231,7 +231,7 @@ fn push_dependent(out: &mut Emitter<'_>, object: &Object, desc: &str, section: S
         desc: desc.to_owned(),
         section,
         definition: Some(sql),
-        drop_statement: Some(String::new()),
+        drop_statement: None,
         copy_statement: None,
         schema: Some(schema),
         tablespace: None,

@@ -1,4 +1,4 @@
-//! The SET clauses of functions (`proconfig`).
+//! Settings that are stored with functions (`proconfig`), databases and roles (`setconfig`), as SET takes them.
 //!
 //! A few settings hold a list whose elements the server quoted in its own way when it stored them. Those have
 //! to be taken apart and quoted one by one, or the list would come back as a single name.
@@ -24,21 +24,28 @@ const QUOTED_LISTS: &[&str] = &[
 pub(super) fn clauses(config: &str) -> Result<String> {
     let mut text = String::new();
     for setting in array_elements(config).ok_or_else(|| malformed(config))? {
-        let Some((name, value)) = setting.split_once('=') else { continue };
-        let value = if QUOTED_LISTS.iter().any(|list| list.eq_ignore_ascii_case(name)) {
-            list(value).ok_or_else(|| malformed(&setting))?
-        } else {
-            quote::literal(value)
-        };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\n    SET {} TO {value}", quote::identifier(name));
+        if let Some(assignment) = assignment(&setting)? {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n    SET {assignment}");
+        }
     }
     Ok(text)
 }
 
+/// `name TO value` for a stored `name=value` (`makeAlterConfigCommand`); nothing if it has no equals sign.
+pub(in crate::catalog) fn assignment(setting: &str) -> Result<Option<String>> {
+    let Some((name, value)) = setting.split_once('=') else { return Ok(None) };
+    let value = if QUOTED_LISTS.iter().any(|list| list.eq_ignore_ascii_case(name)) {
+        list(value).ok_or_else(|| malformed(setting))?
+    } else {
+        quote::literal(value)
+    };
+    Ok(Some(format!("{} TO {value}", quote::identifier(name))))
+}
+
 fn malformed(config: &str) -> Error {
-    Error::new(ErrorKind::Catalog, format!("proconfig {config:?} cannot be parsed"))
-        .hint("Set it anew with ALTER FUNCTION … SET.")
+    Error::new(ErrorKind::Catalog, format!("the stored setting {config:?} cannot be parsed"))
+        .hint("Set it anew with ALTER FUNCTION, DATABASE or ROLE … SET.")
 }
 
 /// A stored list as SQL literals. An empty list, which `SET … FROM CURRENT` can store, is written as one empty
