@@ -73,7 +73,8 @@ async fn labels(session: &Session, address: Address) -> Result<Vec<(i32, String,
 
 /// What cannot be changed later. The provider of locales is named from 15 on, where there is a choice.
 fn create(version_num: u32, row: &Row) -> Result<String> {
-    let mut sql = format!("CREATE DATABASE {} WITH TEMPLATE = template0", quote::identifier(row.text("name")?));
+    let mut sql =
+        format!("CREATE DATABASE {} WITH TEMPLATE = template0", quote::identifier(row.text("name")?));
     let mut option = |name: &str, value: &str| {
         // Writing to a String cannot fail.
         let _ = write!(sql, " {name} = {value}");

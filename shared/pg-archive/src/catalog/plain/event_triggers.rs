@@ -27,8 +27,7 @@ pub(super) async fn read(catalog: &mut Catalog, session: &Session) -> Result<()>
                 return Err(Error::new(ErrorKind::Catalog, message).on(format!("event trigger {name}")));
             }
         };
-        let state =
-            state.map(|state| format!("\nALTER EVENT TRIGGER {name} {state};\n")).unwrap_or_default();
+        let state = state.map(|state| format!("\nALTER EVENT TRIGGER {name} {state};\n")).unwrap_or_default();
         let plain = Plain {
             desc: "EVENT TRIGGER",
             priority: 185,

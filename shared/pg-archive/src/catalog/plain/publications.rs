@@ -44,9 +44,12 @@ async fn publications(catalog: &mut Catalog, session: &Session) -> Result<()> {
 
 fn options(row: &Row) -> Result<String> {
     let mut published = Vec::new();
-    for (operation, column) in
-        [("insert", "pubinsert"), ("update", "pubupdate"), ("delete", "pubdelete"), ("truncate", "pubtruncate")]
-    {
+    for (operation, column) in [
+        ("insert", "pubinsert"),
+        ("update", "pubupdate"),
+        ("delete", "pubdelete"),
+        ("truncate", "pubtruncate"),
+    ] {
         if row.flag(column)? {
             published.push(operation);
         }
@@ -60,7 +63,9 @@ fn options(row: &Row) -> Result<String> {
         's' => options.push_str(", publish_generated_columns = stored"),
         other => {
             let message = format!("pubgencols {other:?} is not known");
-            return Err(Error::new(ErrorKind::Catalog, message).on(format!("publication {}", row.text("name")?)));
+            return Err(
+                Error::new(ErrorKind::Catalog, message).on(format!("publication {}", row.text("name")?))
+            );
         }
     }
     Ok(options)
@@ -80,7 +85,9 @@ async fn tables(catalog: &mut Catalog, session: &Session) -> Result<()> {
     );
     for row in session.rows(&sql).await? {
         let address = Address::new(class::CLASS, row.number("prrelid")?);
-        let (Some(publication), Some(table)) = (publication(catalog, &row, "prpubid")?, catalog.find(address)) else {
+        let (Some(publication), Some(table)) =
+            (publication(catalog, &row, "prpubid")?, catalog.find(address))
+        else {
             continue;
         };
         let table = catalog.get(table);

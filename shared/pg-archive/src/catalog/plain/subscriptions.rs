@@ -46,7 +46,8 @@ pub(super) async fn read(catalog: &mut Catalog, session: &Session) -> Result<()>
 
 /// Names are open to everybody, on every version.
 async fn note_hidden(catalog: &mut Catalog, session: &Session) -> Result<()> {
-    let sql = format!("SELECT s.subname FROM pg_catalog.pg_subscription s WHERE {OF_THIS_DATABASE} ORDER BY 1");
+    let sql =
+        format!("SELECT s.subname FROM pg_catalog.pg_subscription s WHERE {OF_THIS_DATABASE} ORDER BY 1");
     for row in session.rows(&sql).await? {
         catalog.hidden.push(Hidden {
             kind: "subscription".to_owned(),
@@ -110,7 +111,9 @@ fn options(version_num: u32, row: &Row) -> Result<Vec<String>> {
         'f' => add(version_num >= 160_000, "streaming = off"),
         other => {
             let message = format!("substream {other:?} is not known");
-            return Err(Error::new(ErrorKind::Catalog, message).on(format!("subscription {}", row.text("name")?)));
+            return Err(
+                Error::new(ErrorKind::Catalog, message).on(format!("subscription {}", row.text("name")?))
+            );
         }
     }
     add(row.letter("subtwophasestate")? != 'd', "two_phase = on");
