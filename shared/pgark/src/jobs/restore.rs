@@ -1,6 +1,7 @@
 //! Restores a backup into a database: look at everything first, then change the target.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pg_archive::connect::Target;
@@ -110,16 +111,13 @@ impl Restore {
         let manifest = reader.manifest();
         let session = Session::open(&to).await?;
         let warnings = older_server(manifest, &session).into_iter().collect();
-        let (target, create, present) = match &self.create {
-            Some(name) => {
-                refuse_existing(&session, name).await?;
-                let statement = create_statement(name, manifest);
-                (to.with_database(name), Some(CreateDatabase { through: to, statement }), 0)
-            }
-            None => {
-                let present = self.look_at_target(&session, &to).await?;
-                (to, None, present)
-            }
+        let (target, create, present) = if let Some(name) = &self.create {
+            refuse_existing(&session, name).await?;
+            let statement = create_statement(name, manifest);
+            (to.with_database(name), Some(CreateDatabase { through: to, statement }), 0)
+        } else {
+            let present = self.look_at_target(&session, &to).await?;
+            (to, None, present)
         };
         let options =
             RestoreOptions { data_bytes: data_bytes(manifest), expected: expected(manifest)?, ..options };
@@ -205,7 +203,7 @@ impl Prepared {
 
     /// Where it goes: host, port and database.
     pub fn target(&self) -> String {
-        self.target.display().to_string()
+        self.target.display()
     }
 
     /// Restores.
@@ -282,7 +280,7 @@ fn create_statement(name: &str, manifest: &Manifest) -> String {
     let libc = server.locale_provider.as_deref().is_none_or(|provider| provider == "libc");
     for (word, value) in [("LC_COLLATE", &server.collation), ("LC_CTYPE", &server.ctype)] {
         if let Some(value) = value.as_ref().filter(|_| libc) {
-            sql.push_str(&format!(" {word} {}", quote::literal(value)));
+            let _ = write!(sql, " {word} {}", quote::literal(value));
         }
     }
     sql
