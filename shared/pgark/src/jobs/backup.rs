@@ -90,7 +90,7 @@ impl Backup {
         let encryption = app.settings.encryption()?.clone();
         let target = app.database()?;
         let dump = Box::pin(Dump::plan(&target, self.dump_options(app)?, stop)).await?;
-        let place = match self.place(app, &dump.plan, started).await {
+        let place = match Box::pin(self.place(app, &dump.plan, started)).await {
             Ok(place) => place,
             Err(error) => {
                 dump.abandon().await;
@@ -102,10 +102,10 @@ impl Backup {
             dump.abandon().await;
             return Ok(report);
         }
-        match self.write(app, dump, &place, &encryption, started, (observer, stop)).await {
+        match Box::pin(self.write(app, dump, &place, &encryption, started, (observer, stop))).await {
             Ok(report) => Ok(report),
             Err(error) => {
-                remove_remains(app, &place).await;
+                Box::pin(remove_remains(app, &place)).await;
                 Err(error)
             }
         }
@@ -177,6 +177,9 @@ impl Backup {
             BackupWriter::new(app.repository.clone(), place.clone(), compression, encryption.clone());
         let plan = dump.plan.clone();
         let files = Box::pin(dump.run(&writer, observer, stop)).await?;
+        if !plan.globals.is_empty() {
+            writer.write_whole(&ArchiveFile::Globals, Bytes::from(plan.globals.clone())).await?;
+        }
         writer.write_whole(&ArchiveFile::Toc, toc_bytes(&plan, started)).await?;
         let manifest = self.manifest(app, &plan, &files, place, &writer, started)?;
         // From here on it is a backup. Somebody who asked to stop a moment ago is still obeyed.
