@@ -7,9 +7,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use tokio_postgres::error::SqlState;
+
 use crate::quote::{identifier, literal};
+use crate::restore::sql_text::SqlText;
 use crate::session::{Row, Session};
-use crate::{Result, guc};
+use crate::{Error, ErrorKind, Result, guc};
 
 /// The OID of the role that initdb makes, which may always be named as a grantor (`BOOTSTRAP_SUPERUSERID`).
 const BOOTSTRAP_SUPERUSER: u32 = 10;
@@ -28,6 +31,49 @@ pub(crate) async fn read(session: &Session) -> Result<String> {
     sql.push_str("\n-- Tablespaces\n\n");
     tablespaces(session, &mut sql).await?;
     Ok(sql)
+}
+
+/// What became of globals that were applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Statements that were run.
+    pub statements: usize,
+    /// Statements for what existed already, which changed nothing.
+    pub existed: usize,
+}
+
+/// Runs the text of a backup's globals. What exists already is left: its properties are set anew by the ALTER behind
+/// each CREATE.
+///
+/// # Errors
+/// When any other statement fails. All are tried, and each that failed is named.
+pub async fn apply(session: &Session, text: &str) -> Result<Applied> {
+    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
+    let mut applied = Applied::default();
+    let mut failures = Vec::new();
+    for statement in SqlText::statements(text)? {
+        // The headings are comments in front of a statement.
+        let sql = statement.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
+        match session.execute(&sql).await {
+            Ok(()) => applied.statements += 1,
+            Err(error) if exists_already(&error) => applied.existed += 1,
+            Err(error) if error.kind == ErrorKind::ConnectionLost => return Err(error),
+            Err(error) => failures.push(format!("{}: {}", sql.trim(), error.message)),
+        }
+    }
+    if failures.is_empty() {
+        return Ok(applied);
+    }
+    let message = format!("{} of its statements failed: {}", failures.len(), failures.join(" | "));
+    Err(Error::new(ErrorKind::Target, message).on("globals").hint(
+        "Restore globals as a superuser, or as the managed server's administrator without --globals and with the roles \
+         made by hand. Folders of tablespaces must exist.",
+    ))
+}
+
+fn exists_already(error: &Error) -> bool {
+    let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
+    driver.and_then(tokio_postgres::Error::code) == Some(&SqlState::DUPLICATE_OBJECT)
 }
 
 /// CREATE ROLE and then ALTER ROLE, so that a role which exists already gets its properties too (`dumpRoles`).

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pg_archive::connect::Target;
 use pg_archive::fingerprint::Fingerprint;
+use pg_archive::globals;
 use pg_archive::quote;
 use pg_archive::restore::{Content, Expected, LeaveOut, Progress, RestoreOptions, restore, user_objects};
 use pg_archive::session::Session;
@@ -46,12 +47,16 @@ pub struct Restore {
     pub no_tablespaces: bool,
     /// Drop what the backup holds before making it.
     pub clean: bool,
+    /// Make the backup's roles, memberships, settings and tablespaces first.
+    pub globals: bool,
 }
 
 /// A restore that could begin: everything was read and checked, nothing was changed.
 pub struct Prepared {
     target: Target,
     create: Option<CreateDatabase>,
+    /// The text of the globals, if they are wanted, and where to connect for them.
+    globals: Option<(Target, String)>,
     options: RestoreOptions,
     entries: Vec<Entry>,
     reader: Arc<BackupReader>,
@@ -124,6 +129,7 @@ impl Restore {
         Ok(Prepared {
             target,
             create,
+            globals,
             options,
             entries,
             reader: Arc::new(reader),
@@ -216,6 +222,9 @@ impl Prepared {
         progress: Arc<dyn Progress>,
         stop: &CancellationToken,
     ) -> Result<RestoreReport> {
+        if let Some((server, text)) = &self.globals {
+            globals::apply(&Session::open(server).await?, text).await?;
+        }
         if let Some(create) = &self.create {
             let session = Session::open(&create.through).await?;
             session.execute(&create.statement).await.map_err(|error| {
