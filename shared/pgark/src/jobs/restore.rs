@@ -124,6 +124,8 @@ impl Restore {
             let present = self.look_at_target(&session, &to).await?;
             (to, None, present)
         };
+        let globals =
+            if self.globals { Some((app.target(&self.to)?, reader.globals().await?)) } else { None };
         let options =
             RestoreOptions { data_bytes: data_bytes(manifest), expected: expected(manifest)?, ..options };
         Ok(Prepared {
