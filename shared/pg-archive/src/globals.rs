@@ -22,14 +22,18 @@ const BOOTSTRAP_SUPERUSER: u32 = 10;
 /// # Errors
 /// When the catalogs cannot be read.
 pub(crate) async fn read(session: &Session) -> Result<String> {
-    let mut sql = String::from("-- Roles, without passwords\n\n");
-    roles(session, &mut sql).await?;
-    sql.push_str("\n-- Memberships\n\n");
-    memberships(session, &mut sql).await?;
-    sql.push_str("\n-- Settings of roles and of the database\n\n");
-    settings(session, &mut sql).await?;
-    sql.push_str("\n-- Tablespaces\n\n");
-    tablespaces(session, &mut sql).await?;
+    let mut sql = String::new();
+    for (heading, part) in [
+        ("Roles, without passwords", roles(session).await?),
+        ("Memberships", memberships(session).await?),
+        ("Settings of roles and of the database", settings(session).await?),
+        ("Tablespaces", tablespaces(session).await?),
+    ] {
+        // A heading belongs to the statement behind it: a comment alone is no statement.
+        if !part.is_empty() {
+            let _ = write!(sql, "-- {heading}\n\n{part}\n");
+        }
+    }
     Ok(sql)
 }
 
@@ -52,13 +56,11 @@ pub async fn apply(session: &Session, text: &str) -> Result<Applied> {
     let mut applied = Applied::default();
     let mut failures = Vec::new();
     for statement in SqlText::statements(text)? {
-        // The headings are comments in front of a statement.
-        let sql = statement.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
-        match session.execute(&sql).await {
+        match session.execute(&statement).await {
             Ok(()) => applied.statements += 1,
             Err(error) if exists_already(&error) => applied.existed += 1,
             Err(error) if error.kind == ErrorKind::ConnectionLost => return Err(error),
-            Err(error) => failures.push(format!("{}: {}", sql.trim(), error.message)),
+            Err(error) => failures.push(format!("{}: {}", statement.trim(), error.message)),
         }
     }
     if failures.is_empty() {
@@ -77,7 +79,8 @@ fn exists_already(error: &Error) -> bool {
 }
 
 /// CREATE ROLE and then ALTER ROLE, so that a role which exists already gets its properties too (`dumpRoles`).
-async fn roles(session: &Session, sql: &mut String) -> Result<()> {
+async fn roles(session: &Session) -> Result<String> {
+    let mut sql = String::new();
     let rows = session
         .rows(
             "SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, \
@@ -112,7 +115,7 @@ async fn roles(session: &Session, sql: &mut String) -> Result<()> {
             let _ = writeln!(sql, "COMMENT ON ROLE {name} IS {};", literal(comment));
         }
     }
-    Ok(())
+    Ok(sql)
 }
 
 /// One membership.
@@ -127,7 +130,8 @@ struct Membership {
 }
 
 /// GRANT role TO member, in an order in which each grantor may already grant (`dumpRoleMembership`).
-async fn memberships(session: &Session, sql: &mut String) -> Result<()> {
+async fn memberships(session: &Session) -> Result<String> {
+    let mut sql = String::new();
     let with_options = session.version_num() >= 160_000;
     let options = if with_options {
         "a.inherit_option, a.set_option"
@@ -172,7 +176,7 @@ async fn memberships(session: &Session, sql: &mut String) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(sql)
 }
 
 fn membership(row: &Row, with_options: bool) -> Result<Membership> {
@@ -211,7 +215,8 @@ impl Membership {
 }
 
 /// ALTER ROLE … SET, ALTER DATABASE … SET, ALTER ROLE … IN DATABASE … SET.
-async fn settings(session: &Session, sql: &mut String) -> Result<()> {
+async fn settings(session: &Session) -> Result<String> {
+    let mut sql = String::new();
     let rows = session
         .rows(
             "SELECT r.rolname AS role, d.datname AS database, c.setting FROM pg_catalog.pg_db_role_setting s \
@@ -235,11 +240,12 @@ async fn settings(session: &Session, sql: &mut String) -> Result<()> {
         };
         let _ = writeln!(sql, "ALTER {target} SET {assignment};");
     }
-    Ok(())
+    Ok(sql)
 }
 
 /// CREATE TABLESPACE (`dumpTablespaces`). Their folders must exist where they are restored.
-async fn tablespaces(session: &Session, sql: &mut String) -> Result<()> {
+async fn tablespaces(session: &Session) -> Result<String> {
+    let mut sql = String::new();
     let rows = session
         .rows(
             "SELECT spcname, pg_catalog.pg_get_userbyid(spcowner) AS owner, \
@@ -262,5 +268,5 @@ async fn tablespaces(session: &Session, sql: &mut String) -> Result<()> {
             let _ = writeln!(sql, "COMMENT ON TABLESPACE {name} IS {};", literal(comment));
         }
     }
-    Ok(())
+    Ok(sql)
 }
