@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::by_bytes;
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object, class};
+use crate::toc::Section;
 
 /// The section that an object belongs to (`addBoundaryDependencies`).
 pub(super) enum Place {
@@ -23,12 +24,13 @@ pub(super) fn section(kind: &Kind) -> Place {
         | Kind::ShellType { .. }
         | Kind::Function(_)
         | Kind::Aggregate(_)
-        | Kind::Plain(_)
         | Kind::Table(_)
         | Kind::TableAttach(_)
         | Kind::ColumnDefault(_)
         | Kind::DummyType
         | Kind::LargeObject(_) => Place::PreData,
+        Kind::Plain(plain) if plain.section() == Section::PostData => Place::PostData,
+        Kind::Plain(_) => Place::PreData,
         Kind::TableData { .. } | Kind::SequenceSet { .. } | Kind::LargeObjectData(_) => Place::Data,
         Kind::Index(_)
         | Kind::IndexAttach(_)

@@ -3,20 +3,19 @@
 //! ACCESS SHARE conflicts with nothing but ACCESS EXCLUSIVE. The time to wait for it is bounded by the session's
 //! `lock_timeout`, which also bounds how long others may queue behind us.
 
-use crate::catalog::{Catalog, Parts};
+use crate::catalog::Catalog;
 use crate::session::Session;
 use crate::{Error, ErrorKind, Result};
 
 /// Tables locked by one statement. One statement a table would cost a round trip each.
 const BATCH: usize = 500;
 
-/// Locks every table whose definition or rows are dumped. Views, sequences and foreign tables cannot be locked in
-/// this mode by every server; `pg_dump` does not lock them either.
+/// Locks every table whose definition or rows are dumped, but for those that the role may not read: the check of
+/// rights names them all at once, and the dump ends there.
 pub(super) async fn lock(catalog: &Catalog, session: &Session) -> Result<()> {
-    let wanted = Parts::DEFINITION.with(Parts::DATA).with(Parts::POLICY);
     let names: Vec<String> = catalog
         .tables()
-        .filter(|(object, table)| "rp".contains(table.relkind) && object.dump.has(wanted))
+        .filter(|(object, table)| table.is_locked(object) && !table.unreadable)
         .map(|(object, _)| catalog.qualified(object))
         .collect();
     for batch in names.chunks(BATCH) {
