@@ -116,7 +116,9 @@ impl Function {
         let stop = CancellationToken::new();
         let work = async {
             let report = match &self.secrets {
-                Some(secrets) => job(arguments, &self.app.with_database_secret(secrets).await?, &stop).await?,
+                Some(secrets) => {
+                    job(arguments, &self.app.with_database_secret(secrets).await?, &stop).await?
+                }
                 None => job(arguments, &self.app, &stop).await?,
             };
             serde_json::to_value(report).map_err(|error| {
@@ -124,9 +126,12 @@ impl Function {
             })
         };
         // What a panic leaves behind is dropped: the app is only read, and the job's own state is gone with it.
-        let work = AssertUnwindSafe(work).catch_unwind();
-        let work = async { work.await.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) };
-        deadline.run(&stop, work).await
+        let work = AssertUnwindSafe(work).catch_unwind().map(|outcome| match outcome {
+            Ok(outcome) => outcome,
+            Err(panic) => Err(panicked(panic.as_ref())),
+        });
+        // Boxed, because jobs nest futures deeper than the compiler likes.
+        deadline.run(&stop, work.boxed_local()).await
     }
 
     fn time_left(&self, deadline_unix_ms: u64) -> Duration {

@@ -132,8 +132,11 @@ fn refused(error: GetSecretValueError) -> Error {
             "reading the secret is not allowed",
             "Allow secretsmanager:GetSecretValue on this secret, and kms:Decrypt if it has a KMS key of its own.",
         ),
-        "UnrecognizedClientException" | "InvalidSignatureException" | "ExpiredTokenException"
-        | "InvalidClientTokenId" | "SignatureDoesNotMatch" => (
+        "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch" => (
             ErrorKind::SecretRefused,
             "the AWS credentials are not accepted",
             "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; temporary ones expire.",

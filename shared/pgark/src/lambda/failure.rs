@@ -78,11 +78,14 @@ mod tests {
     #[test]
     fn everything_stands_on_one_line_and_once() {
         let cause = Error::new(ErrorKind::StoreBusy, "503").because(std::io::Error::other("503 from\nthere"));
-        let error = Error::new(ErrorKind::StoreFull, "no room").on("s3://b/k").hint("Make room.").because(cause);
+        let error =
+            Error::new(ErrorKind::StoreFull, "no room").on("s3://b/k").hint("Make room.").because(cause);
         assert_eq!(line(&error), "s3://b/k: no room: 503: 503 from: there. Make room.");
-        let settings = Error::new(ErrorKind::Settings, "2 settings are wrong\n  A: is not set. Set A.\n  B: no. Do.");
+        let settings =
+            Error::new(ErrorKind::Settings, "2 settings are wrong\n  A: is not set. Set A.\n  B: no. Do.");
         assert_eq!(line(&settings), "2 settings are wrong: A: is not set. Set A. B: no. Do.");
-        let repeated = Error::new(ErrorKind::StoreFull, "no room left").because(std::io::Error::other("no room"));
+        let repeated =
+            Error::new(ErrorKind::StoreFull, "no room left").because(std::io::Error::other("no room"));
         assert_eq!(line(&repeated), "no room left");
     }
 }

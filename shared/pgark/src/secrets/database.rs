@@ -95,7 +95,11 @@ mod tests {
             ("host=h user=u", false, "host=h user=u"),
             (rds, false, encoded),
             (rds, true, encoded),
-            (r#"{"username":"u","password":"p","host":"::1","port":"6432"}"#, false, "postgresql://u:p@[::1]:6432/"),
+            (
+                r#"{"username":"u","password":"p","host":"::1","port":"6432"}"#,
+                false,
+                "postgresql://u:p@[::1]:6432/",
+            ),
             (r#"{"username":"u","password":"p","dbname":null}"#, true, "postgresql://u:p@/"),
         ] {
             assert_eq!(url(text, host_elsewhere).unwrap(), expected);

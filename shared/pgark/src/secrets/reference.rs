@@ -38,7 +38,9 @@ impl FromStr for SecretReference {
             Some(arn) => {
                 let parts: Vec<_> = arn.splitn(6, ':').collect();
                 let [partition, "secretsmanager", region, account, "secret", name] = parts[..] else {
-                    return Err("is no ARN of a secret (arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME)".into());
+                    return Err(
+                        "is no ARN of a secret (arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME)".into()
+                    );
                 };
                 if partition.is_empty() || region.is_empty() || account.is_empty() {
                     return Err("is an ARN without partition, region or account".into());
