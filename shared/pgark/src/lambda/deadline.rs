@@ -61,8 +61,8 @@ fn is_stop(error: &Error) -> bool {
 
 fn out_of_time(message: &str) -> Error {
     Error::new(ErrorKind::Stopped, message).hint(
-        "Nothing of it counts as a backup. Raise the function's timeout (900 seconds at most) or its memory, with which \
-         Lambda gives more CPU; run `pgark` on a machine for a database that is too large.",
+        "Raise the function's timeout (900 seconds at most), or its memory, with which Lambda gives more CPU. What does \
+         not fit into 900 seconds can be run with `pgark` on a machine of your own.",
     )
 }
 

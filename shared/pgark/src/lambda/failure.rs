@@ -19,7 +19,7 @@ impl Failure {
     /// Logs an error, once, and makes the answer of it.
     pub(super) fn log(error: &Error) -> Self {
         let line = line(error);
-        tracing::error!(code = error.code(), object = error.object(), hint = error.hint_text(), "{line}");
+        tracing::error!(code = error.code(), object = error.object(), "{line}");
         Self(Diagnostic { error_type: error.code().to_owned(), error_message: line })
     }
 }
