@@ -58,7 +58,7 @@ async fn each_invocation_adds_one_backup_to_the_list() -> Result {
     expected.sort_unstable();
     assert_eq!(ids, expected);
     assert_eq!(found.incomplete, []);
-    let rows: u64 = shop.query("select count(*) from sales.orders")?.parse()?;
+    let rows: u64 = shop.query("select count(*) from sales.customers")?.parse()?;
     for (backup, manifest) in copy.repository.load_manifests(&found.complete).await {
         let manifest = manifest?;
         let encryption = manifest.encryption.as_ref().map(|encryption| encryption.recipients.clone());
@@ -68,8 +68,9 @@ async fn each_invocation_adds_one_backup_to_the_list() -> Result {
             assert!(object.name.ends_with(".age") && bytes.starts_with(b"age-encryption.org/v1\n"));
             assert_eq!(bytes.len() as u64, object.sealed.stored_bytes, "{}", object.name);
         }
-        let orders = manifest.tables.iter().find(|table| table.schema == "sales" && table.name == "orders");
-        assert_eq!(orders.map(|table| table.rows), Some(rows));
+        let mut tables = manifest.tables.iter();
+        let customers = tables.find(|table| table.schema == "sales" && table.name == "customers");
+        assert_eq!(customers.map(|table| table.rows), Some(rows));
     }
     assert_eq!(world.unfinished_uploads()?, [""; 0]);
     Ok(())
