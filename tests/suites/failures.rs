@@ -4,6 +4,9 @@
 //! no list, and leaves nothing in the store and no session on the server. `failures/program` runs the program and
 //! searches all that it prints for secrets; `failures/place` and `failures/source` look for what was left behind.
 
+#[path = "failures/keys.rs"]
+mod keys;
+
 #[path = "failures/program.rs"]
 mod program;
 

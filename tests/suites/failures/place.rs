@@ -10,7 +10,7 @@ use super::program::Pgark;
 use super::{Result, SOON};
 
 /// An empty store of the test's own.
-pub enum Place {
+pub(crate) enum Place {
     /// A local folder.
     Folder(TempDir),
     /// A bucket of the shared S3 server.
@@ -19,23 +19,23 @@ pub enum Place {
 
 impl Place {
     /// A folder.
-    pub fn folder() -> Result<Self> {
+    pub(crate) fn folder() -> Result<Self> {
         Ok(Self::Folder(tempfile::tempdir()?))
     }
 
     /// A bucket.
-    pub fn bucket() -> Result<Self> {
+    pub(crate) fn bucket() -> Result<Self> {
         let server = ObjectStore::shared()?;
         Ok(Self::Bucket(server, server.create_bucket("failures")?))
     }
 
     /// One of each kind.
-    pub fn both() -> Result<[Self; 2]> {
+    pub(crate) fn both() -> Result<[Self; 2]> {
         Ok([Self::folder()?, Self::bucket()?])
     }
 
     /// The address.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match self {
             Self::Folder(folder) => format!("file://{}", folder.path().display()),
             Self::Bucket(_, bucket) => format!("s3://{bucket}/some/prefix"),
@@ -43,7 +43,7 @@ impl Place {
     }
 
     /// What the program needs to know of it.
-    pub fn variables(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = vec![("PGARK_STORE", self.url())];
         if let Self::Bucket(server, _) = self {
             variables.extend(server.environment());
@@ -52,7 +52,7 @@ impl Place {
     }
 
     /// Everything in it: whole objects, parts of uploads, temporary files.
-    pub fn contents(&self) -> Result<Vec<String>> {
+    pub(crate) fn contents(&self) -> Result<Vec<String>> {
         match self {
             Self::Folder(folder) => {
                 let mut files = Vec::new();
@@ -68,7 +68,7 @@ impl Place {
     }
 
     /// Multipart uploads that were neither completed nor aborted.
-    pub fn unfinished_uploads(&self) -> Result<Vec<String>> {
+    pub(crate) fn unfinished_uploads(&self) -> Result<Vec<String>> {
         match self {
             Self::Folder(_) => Ok(Vec::new()),
             Self::Bucket(server, bucket) => server.unfinished_uploads(bucket),
@@ -76,7 +76,7 @@ impl Place {
     }
 
     /// Waits until a part of a data file, and not yet the whole of it, has arrived.
-    pub fn is_receiving(&self) -> Result {
+    pub(crate) fn is_receiving(&self) -> Result {
         wait_until(SOON, "a part of a data file has arrived", || match self {
             Self::Folder(_) => self.contents().is_ok_and(|files| {
                 files.iter().any(|file| fs::metadata(file).is_ok_and(|data| data.len() > 1 << 20))
@@ -86,14 +86,14 @@ impl Place {
     }
 
     /// The ids that `pgark list` shows.
-    pub fn listed(&self) -> Result<Vec<String>> {
+    pub(crate) fn listed(&self) -> Result<Vec<String>> {
         let document = Pgark::new(["list", "--json"])?.set_all(self.variables()).run()?.done()?;
         let backups = document["backups"].as_array().cloned().unwrap_or_default();
         Ok(backups.iter().map(|backup| backup["id"].to_string()).collect())
     }
 
     /// There is no trace of a run: neither in the list nor in the store itself.
-    pub fn is_untouched(&self) -> Result {
+    pub(crate) fn is_untouched(&self) -> Result {
         anyhow::ensure!(self.listed()?.is_empty(), "{} lists a backup", self.url());
         let left = self.contents()?;
         anyhow::ensure!(left.is_empty(), "{} still holds {left:?}", self.url());

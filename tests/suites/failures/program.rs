@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
@@ -25,7 +24,7 @@ const RUN_LIMIT: Duration = Duration::from_mins(3);
 const SECRETS: [&str; 2] = [PASSWORD, "AGE-SECRET-KEY-"];
 
 /// A call of the program in the making.
-pub struct Pgark {
+pub(crate) struct Pgark {
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
     secrets: Vec<String>,
@@ -36,7 +35,7 @@ pub struct Pgark {
 
 impl Pgark {
     /// A call with these arguments and no settings at all.
-    pub fn new<const N: usize>(arguments: [&str; N]) -> Result<Self> {
+    pub(crate) fn new<const N: usize>(arguments: [&str; N]) -> Result<Self> {
         Ok(Self {
             arguments: arguments.map(str::to_owned).to_vec(),
             variables: BTreeMap::new(),
@@ -47,49 +46,49 @@ impl Pgark {
     }
 
     /// Adds arguments.
-    pub fn with<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+    pub(crate) fn with<const N: usize>(mut self, arguments: [&str; N]) -> Self {
         self.arguments.extend(arguments.map(str::to_owned));
         self
     }
 
     /// Takes an argument away again.
-    pub fn without(mut self, argument: &str) -> Self {
+    pub(crate) fn without(mut self, argument: &str) -> Self {
         self.arguments.retain(|one| one != argument);
         self
     }
 
     /// Sets a variable.
-    pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.to_owned(), value.into());
         self
     }
 
     /// Sets several.
-    pub fn set_all<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, String)>) -> Self {
+    pub(crate) fn set_all<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, String)>) -> Self {
         self.variables.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
         self
     }
 
     /// Writes the pgark.toml of the working folder.
-    pub fn config(self, text: &str) -> Result<Self> {
+    pub(crate) fn config(self, text: &str) -> Result<Self> {
         fs::write(self.folder.path().join("pgark.toml"), text)?;
         Ok(self)
     }
 
     /// One more text that must not be printed.
-    pub fn secret(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn secret(mut self, text: impl Into<String>) -> Self {
         self.secrets.push(text.into());
         self
     }
 
     /// No file may become larger, as on a full disk or under a quota: a multiple of 1,024.
-    pub fn file_bytes_max(mut self, bytes: u64) -> Self {
+    pub(crate) fn file_bytes_max(mut self, bytes: u64) -> Self {
         self.file_bytes_max = Some(bytes);
         self
     }
 
     /// Starts it.
-    pub fn start(self) -> Result<Running> {
+    pub(crate) fn start(self) -> Result<Running> {
         let program = workspace_binary("pgark")?;
         let mut command = match self.file_bytes_max {
             None => Command::new(&program),
@@ -113,7 +112,7 @@ impl Pgark {
     }
 
     /// Runs it to its end.
-    pub fn run(self) -> Result<Ended> {
+    pub(crate) fn run(self) -> Result<Ended> {
         self.start()?.end()
     }
 }
@@ -134,7 +133,7 @@ fn read<T: std::io::Read + Send + 'static>(pipe: Option<T>) -> JoinHandle<std::i
 }
 
 /// A program that runs. It is killed when this is dropped.
-pub struct Running {
+pub(crate) struct Running {
     call: Pgark,
     child: Child,
     outputs: (JoinHandle<std::io::Result<Vec<u8>>>, JoinHandle<std::io::Result<Vec<u8>>>),
@@ -143,14 +142,14 @@ pub struct Running {
 
 impl Running {
     /// Sends it a signal, such as `TERM`.
-    pub fn signal(&self, name: &str) -> Result {
+    pub(crate) fn signal(&self, name: &str) -> Result {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status()?;
         anyhow::ensure!(status.success(), "kill: {status}");
         Ok(())
     }
 
     /// Waits for its end, and looks for secrets in all it printed.
-    pub fn end(mut self) -> Result<Ended> {
+    pub(crate) fn end(mut self) -> Result<Ended> {
         let call = self.call;
         let child = &mut self.child;
         let mut status = None;
@@ -182,27 +181,27 @@ impl Running {
 
 /// A program that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Its exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub out: String,
+    pub(crate) out: String,
     /// Standard error.
-    pub err: String,
+    pub(crate) err: String,
     /// How long it ran.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 impl Ended {
     /// It is done: the document of a `--json` run.
-    pub fn done(self) -> Result<Value> {
+    pub(crate) fn done(self) -> Result<Value> {
         anyhow::ensure!(self.code == 0, "should be done:\n{self}");
         self.document()
     }
 
     /// It failed with this exit code and, printed for programs, this stable code. Whatever it says, all of `parts` must
     /// be in it, and a cure.
-    pub fn failed(&self, exit: i32, code: &str, parts: &[&str]) -> Result<Failure> {
+    pub(crate) fn failed(&self, exit: i32, code: &str, parts: &[&str]) -> Result<Failure> {
         anyhow::ensure!(self.code == exit, "should exit with {exit}:\n{self}");
         let failure: Failure = Failure::read(&self.document()?).with_context(|| self.to_string())?;
         anyhow::ensure!(failure.code == code, "should have the code {code}:\n{self}");
@@ -216,7 +215,7 @@ impl Ended {
     }
 
     /// It failed over its settings: each problem has its cure beside it instead of one for all.
-    pub fn failed_with_hints_inside(&self, code: &str, parts: &[&str]) -> Result {
+    pub(crate) fn failed_with_hints_inside(&self, code: &str, parts: &[&str]) -> Result {
         anyhow::ensure!(self.code == 2, "should exit with 2:\n{self}");
         let failure = Failure::read(&self.document()?).with_context(|| self.to_string())?;
         anyhow::ensure!(failure.code == code, "should have the code {code}:\n{self}");
@@ -227,7 +226,7 @@ impl Ended {
     }
 
     /// It failed with this exit code and told a person so: on standard error only, with the stable code.
-    pub fn failed_for_people(&self, exit: i32, code: &str, parts: &[&str]) -> Result {
+    pub(crate) fn failed_for_people(&self, exit: i32, code: &str, parts: &[&str]) -> Result {
         anyhow::ensure!(self.code == exit, "should exit with {exit}:\n{self}");
         anyhow::ensure!(self.out.is_empty(), "should print to standard error only:\n{self}");
         for part in [&[code], parts].concat() {
@@ -251,17 +250,17 @@ impl fmt::Display for Ended {
 
 /// What the document of a failed run says.
 #[derive(Debug, Default)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The stable code.
-    pub code: String,
+    pub(crate) code: String,
     /// The object.
-    pub object: String,
+    pub(crate) object: String,
     /// What failed and why.
-    pub message: String,
+    pub(crate) message: String,
     /// The errors underneath.
-    pub causes: Vec<String>,
+    pub(crate) causes: Vec<String>,
     /// What to do.
-    pub hint: String,
+    pub(crate) hint: String,
 }
 
 impl Failure {

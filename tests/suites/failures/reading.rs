@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::Context as _;
-use pgark_tests::{Postgres, age_keygen};
+use pgark_tests::Postgres;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::Result;
+use super::keys::Keys;
 use super::place::Place;
 use super::program::{Ended, Pgark};
 use super::source::Source;
@@ -18,27 +18,23 @@ use super::source::Source;
 /// A store with one good, encrypted backup, to be damaged in copies.
 struct Good {
     place: Place,
-    keys: TempDir,
+    keys: Keys,
 }
 
 fn good() -> Result<&'static Good> {
-    static GOOD: OnceLock<Result<Good, String>> = OnceLock::new();
+    static GOOD: OnceLock<std::result::Result<Good, String>> = OnceLock::new();
     let made = GOOD.get_or_init(|| make().map_err(|error| format!("{error:#}")));
     made.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
 }
 
 fn make() -> Result<Good> {
-    let keys = tempfile::tempdir()?;
-    let identity = keys.path().join("key.txt");
-    let made = std::process::Command::new(age_keygen()?).arg("-o").arg(&identity).output()?;
-    let said = String::from_utf8(made.stderr)?;
-    let recipient = said.trim().rsplit(' ').next().context("no recipient")?.to_owned();
+    let keys = Keys::new()?;
     let source = Source::with(
         "create table orders as select n, md5(n::text) as body from generate_series(1, 20000) n;
          create table items as select n from generate_series(1, 10) n;",
     )?;
     let place = Place::folder()?;
-    let backup = source.backup(&place)?.set("PGARK_ENCRYPTION", "").set("PGARK_RECIPIENTS", recipient);
+    let backup = source.backup(&place)?.set("PGARK_ENCRYPTION", "").set("PGARK_RECIPIENTS", &keys.recipient);
     backup.run()?.done()?;
     Ok(Good { place, keys })
 }
@@ -67,7 +63,7 @@ impl Damaged {
             .find(|file| file.ends_with("/manifest.json"))
             .context("no manifest")?;
         let backup = Path::new(&path).parent().context("no folder")?.to_owned();
-        let identity = good.keys.path().join("key.txt").display().to_string();
+        let identity = good.keys.identity();
         Ok(Self { place: manifest, backup, identity })
     }
 
@@ -198,19 +194,34 @@ fn an_edited_manifest_is_noticed() -> Result {
     let copy = Damaged::new()?;
     copy.edit_manifest(|manifest| {
         let objects = manifest["objects"].as_array_mut().expect("objects");
-        objects.retain(|object| !object["name"].as_str().is_some_and(|name| name.contains("orders")));
+        objects.retain(|object| !is_of_orders(object));
     })?;
-    copy.is_noticed("manifest.damaged", &["manifest.json", "orders"])?;
+    copy.is_noticed("manifest.damaged", &["manifest.json", "totals"])?;
+
+    // The same by somebody who knows about the totals.
+    copy.edit_manifest(|manifest| {
+        let objects = manifest["objects"].as_array().expect("objects").clone();
+        for total in ["plain_bytes", "stored_bytes"] {
+            let sum: u64 = objects.iter().filter_map(|object| object[total].as_u64()).sum();
+            manifest["totals"][total] = sum.into();
+        }
+        manifest["totals"]["objects"] = objects.len().into();
+    })?;
+    copy.is_noticed("manifest.damaged", &["manifest.json", "orders", "does not list"])?;
 
     let copy = Damaged::new()?;
     copy.edit_manifest(|manifest| {
         for object in manifest["objects"].as_array_mut().expect("objects") {
-            if object["name"].as_str().is_some_and(|name| name.contains("orders")) {
+            if is_of_orders(object) {
                 object["rows"] = 19_999.into();
             }
         }
     })?;
     copy.is_noticed_by_restore("restore.mismatch", &["orders", "19999", "20000"])
+}
+
+fn is_of_orders(object: &Value) -> bool {
+    object["name"].as_str().is_some_and(|name| name.contains("orders"))
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use pgark_tests::{age_keygen, fixtures};
+use pgark_tests::fixtures;
 use serde_json::json;
 
 use super::Result;
+use super::keys::Keys;
 use super::place::Place;
 use super::program::Pgark;
 use super::source::Source;
@@ -224,16 +225,12 @@ fn a_backup_argument_means_one_backup_or_is_refused() -> Result {
     Ok(())
 }
 
-/// An encrypted backup of the shop, and its identity file.
-fn encrypted() -> Result<(Place, tempfile::TempDir)> {
-    let keys = tempfile::tempdir()?;
-    let identity = keys.path().join("key.txt");
-    let made = std::process::Command::new(age_keygen()?).arg("-o").arg(&identity).output()?;
-    let said = String::from_utf8(made.stderr)?;
-    let recipient = said.trim().rsplit(' ').next().unwrap_or_default();
+/// An encrypted backup of the shop, and its keys.
+fn encrypted() -> Result<(Place, Keys)> {
+    let keys = Keys::new()?;
     let source = Source::with(fixtures::SHOP)?;
     let place = Place::folder()?;
-    let backup = source.backup(&place)?.set("PGARK_ENCRYPTION", "").set("PGARK_RECIPIENTS", recipient);
+    let backup = source.backup(&place)?.set("PGARK_ENCRYPTION", "").set("PGARK_RECIPIENTS", &keys.recipient);
     assert_eq!(backup.run()?.done()?["encrypted"], json!(true));
     Ok((place, keys))
 }
@@ -241,13 +238,11 @@ fn encrypted() -> Result<(Place, tempfile::TempDir)> {
 #[test]
 fn reading_takes_the_right_identity() -> Result {
     let (place, keys) = encrypted()?;
-    let other = keys.path().join("other.txt");
-    std::process::Command::new(age_keygen()?).arg("-o").arg(&other).output()?;
-    let no_keys = keys.path().join("empty.txt");
-    fs::write(&no_keys, "# nothing\n")?;
+    keys.another("other.txt")?;
+    fs::write(keys.path("empty.txt"), "# nothing\n")?;
     let target = Source::with("")?;
     let url = target.url();
-    let out = keys.path().join("out").display().to_string();
+    let out = keys.path("out");
     for command in [&["fetch", "latest", &out][..], &["restore", "latest", "--to", &url][..]] {
         for (file, code, parts) in [
             (None, "identity.invalid", &["no identity file is set", "PGARK_IDENTITY_FILE"][..]),
@@ -260,7 +255,7 @@ fn reading_takes_the_right_identity() -> Result {
                 call = call.with([argument]);
             }
             if let Some(file) = file {
-                call = call.with(["--identity-file", &keys.path().join(file).display().to_string()]);
+                call = call.with(["--identity-file", &keys.path(file)]);
             }
             call.run()?.failed(2, code, parts)?;
         }
@@ -273,7 +268,7 @@ fn reading_takes_the_right_identity() -> Result {
 #[test]
 fn nothing_is_written_over_what_is_there() -> Result {
     let (place, keys) = encrypted()?;
-    let identity = keys.path().join("key.txt").display().to_string();
+    let identity = keys.identity();
     let read = |arguments: &[&str]| -> Result<_> {
         let mut call = Pgark::new(["--json", "--identity-file", &identity])?.set_all(place.variables());
         for argument in arguments {

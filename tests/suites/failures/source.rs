@@ -13,7 +13,7 @@ use super::{Result, SOON};
 const MAJOR: u32 = 17;
 
 /// A database.
-pub struct Source<'a>(Database<'a>);
+pub(crate) struct Source<'a>(Database<'a>);
 
 impl<'a> Deref for Source<'a> {
     type Target = Database<'a>;
@@ -25,19 +25,19 @@ impl<'a> Deref for Source<'a> {
 
 impl Source<'static> {
     /// A database with these objects in it, on the shared server.
-    pub fn with(script: &str) -> Result<Self> {
+    pub(crate) fn with(script: &str) -> Result<Self> {
         Self::on(Postgres::shared(MAJOR)?, script)
     }
 
     /// A database with a table `public.large`, on the shared server.
-    pub fn large() -> Result<Self> {
+    pub(crate) fn large() -> Result<Self> {
         Self::large_on(Postgres::shared(MAJOR)?)
     }
 }
 
 impl<'a> Source<'a> {
     /// A database with these objects in it.
-    pub fn on(server: &'a Postgres, script: &str) -> Result<Self> {
+    pub(crate) fn on(server: &'a Postgres, script: &str) -> Result<Self> {
         let database = server.create_database("failures")?;
         database.load(script)?;
         Ok(Self(database))
@@ -45,7 +45,7 @@ impl<'a> Source<'a> {
 
     /// A database with a table `public.large`: small on disk, and more than a gigabyte when it is read. Whatever a
     /// test does once its COPY has begun, it does in the midst of it.
-    pub fn large_on(server: &'a Postgres) -> Result<Self> {
+    pub(crate) fn large_on(server: &'a Postgres) -> Result<Self> {
         Self::on(
             server,
             "create table public.large (id int, body text);
@@ -56,25 +56,25 @@ impl<'a> Source<'a> {
     }
 
     /// A backup of it, as plain as can be, in one session beside the coordinator's, with its error as JSON.
-    pub fn backup(&self, place: &Place) -> Result<Pgark> {
+    pub(crate) fn backup(&self, place: &Place) -> Result<Pgark> {
         self.backup_through(&self.url(), place)
     }
 
     /// The same with another connection string.
-    pub fn backup_through(&self, url: &str, place: &Place) -> Result<Pgark> {
+    pub(crate) fn backup_through(&self, url: &str, place: &Place) -> Result<Pgark> {
         let call = Pgark::new(["backup", "--json"])?.set("PGARK_DATABASE_URL", url);
         let call = call.set_all(place.variables()).set("PGARK_ENCRYPTION", "none").set("PGARK_JOBS", "1");
         Ok(call.set("PGARK_COMPRESSION", "none"))
     }
 
     /// Its connection string, by way of a proxy in front of its server.
-    pub fn url_through(&self, proxy: &FaultProxy) -> String {
+    pub(crate) fn url_through(&self, proxy: &FaultProxy) -> String {
         let [server, proxy] = [self.server().port(), proxy.address().port()].map(|port| format!(":{port}/"));
         self.url().replace(&server, &proxy)
     }
 
     /// A role of this test's own, with the password that all have: its connection string.
-    pub fn role(&self, options: &str) -> Result<(String, String)> {
+    pub(crate) fn role(&self, options: &str) -> Result<(String, String)> {
         let role = format!("{}_keeper", self.name());
         let password = pgark_tests::postgres::PASSWORD;
         self.query(&format!("create role {role} login password '{password}' {options}"))?;
@@ -82,7 +82,7 @@ impl<'a> Source<'a> {
     }
 
     /// Waits until `condition`, on `pg_stat_activity a`, is true of a session of pgark: its process number.
-    pub fn session(&self, condition: &str) -> Result<String> {
+    pub(crate) fn session(&self, condition: &str) -> Result<String> {
         let sql = format!(
             "select a.pid from pg_stat_activity a where a.datname = current_database()
              and a.application_name = 'pgark' and {condition} limit 1"
@@ -96,12 +96,12 @@ impl<'a> Source<'a> {
     }
 
     /// Waits until a session copies `public.large` and the client takes what it sends: its process number.
-    pub fn copying(&self) -> Result<String> {
+    pub(crate) fn copying(&self) -> Result<String> {
         self.session("a.state = 'active' and a.query ilike 'copy%large%'")
     }
 
     /// Waits until no session of pgark is left.
-    pub fn is_left_alone(&self) -> Result {
+    pub(crate) fn is_left_alone(&self) -> Result {
         let sql = "select count(*) from pg_stat_activity
                    where datname = current_database() and application_name = 'pgark'";
         wait_until(SOON, "no session of pgark is left", || self.query(sql).is_ok_and(|count| count == "0"))
