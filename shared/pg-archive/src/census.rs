@@ -74,6 +74,11 @@ pub async fn take(catalog: &Catalog, session: &Session) -> Result<Vec<Missing>> 
 async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name: &str) -> Result<Vec<u32>> {
     let part =
         PARTS_OF_OTHERS.iter().find(|(table, _)| *table == name).map_or("false", |(_, condition)| condition);
+    // Ordinary roles may not read the catalog of user mappings, but this view of it, which hides the passwords.
+    let (name, oid) = match name {
+        "pg_user_mapping" => ("pg_user_mappings", "umid"),
+        name => (name, "oid"),
+    };
     // Subscriptions belong to a database but stand in a catalog of the server, which ordinary roles may not read
     // whole: only these columns are open to them.
     let database = if name == "pg_subscription" {
@@ -82,7 +87,8 @@ async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name
         ""
     };
     let sql = format!(
-        "SELECT c.oid FROM pg_catalog.{name} c WHERE c.oid >= {FIRST_NORMAL_OID} AND NOT ({part}) {database}"
+        "SELECT c.{oid} AS oid FROM pg_catalog.{name} c
+         WHERE c.{oid} >= {FIRST_NORMAL_OID} AND NOT ({part}) {database}"
     );
     let rows = session.rows(&sql).await.map_err(|error| error.on(format!("catalog {name}")))?;
     let mut unknown = Vec::new();

@@ -127,7 +127,7 @@ fn rows_that_a_policy_hides_are_never_left_out_silently() -> Result {
     let source = Source::with(
         "create table tenants (i int); insert into tenants values (1), (2);
          alter table tenants enable row level security;
-         create policy some on tenants using (i = 1);",
+         create policy first_only on tenants using (i = 1);",
     )?;
     let (url, role) = source.role("in role pg_read_all_data")?;
     let place = Place::folder()?;

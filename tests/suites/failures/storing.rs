@@ -69,7 +69,7 @@ async fn a_store_that_goes_away_for_good_fails_the_backup() -> Result {
     eventually(SOON, "two parts are sent", async || proxy.bytes(Direction::ToServer) > 2 * PART_BYTES).await?;
     proxy.set(Fault::Refuse).await?;
     let ended = running.end()?;
-    ended.failed(1, "store.unreachable", &["s3://failures", "public=2Elarge", "AWS_ENDPOINT_URL"])?;
+    ended.failed(1, "store.unreachable", &["s3://failures", "public.large", "AWS_ENDPOINT_URL"])?;
     // What is in a store that nobody can reach, nobody can remove. It is no backup, and the message says that it is there.
     assert!(ended.err.contains("left in the store"), "{ended}");
     source.is_left_alone()?;
