@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pgark_tests::{Direction, Fault, FaultProxy, Postgres, eventually};
 
 use super::place::Place;
-use super::program::Running;
+use super::program::{Ended, Running};
 use super::source::Source;
 use super::{Result, SOON};
 
@@ -61,11 +61,20 @@ fn a_terminated_coordinator_fails_the_backup_at_once() -> Result {
     let source = Source::large()?;
     let place = Place::bucket()?;
     let (running, worker) = in_mid_copy(&source, &place)?;
-    let coordinator = source.session(&format!("a.state like 'idle in transaction%' and a.pid <> {worker}"))?;
+    let coordinator =
+        source.session(&format!("a.state like 'idle in transaction%' and a.pid <> {worker}"))?;
     assert_eq!(source.query(&format!("select pg_terminate_backend({coordinator})"))?, "t");
     let ended = running.end()?;
     ended.failed(1, "postgres.connection-lost", &["the session that holds the snapshot", "terminat"])?;
     is_gone(&source, &place)
+}
+
+/// All sessions are gone at once, and whichever notices first says so.
+fn lost_all_sessions(ended: &Ended) -> Result {
+    let failure = ended.failed(1, "postgres.connection-lost", &["lost", "the server's log"])?;
+    let sessions = ["table public.large", "the session that holds the snapshot"];
+    assert!(sessions.contains(&failure.object.as_str()), "{ended}");
+    Ok(())
 }
 
 /// A crash ends the connection cleanly as far as TCP can tell, in the midst of the rows.
@@ -78,7 +87,7 @@ fn a_crash_of_the_server_fails_the_backup() -> Result {
         let (running, worker) = in_mid_copy(&source, &place)?;
         // Only whom the server runs as may kill it, and root; the tests are one or the other.
         std::process::Command::new("kill").args(["-s", "KILL", &worker]).status()?;
-        running.end()?.failed(1, "postgres.connection-lost", &["table public.large"])?;
+        lost_all_sessions(&running.end()?)?;
     }
     server.wait_until_ready()?;
     assert_eq!(server.psql("select count(*) from pg_stat_activity where application_name = 'pgark'")?, "0");
@@ -95,10 +104,7 @@ async fn a_broken_network_fails_the_backup() -> Result {
         let url = source.url_through(&proxy);
         let ended = source.backup_through(&url, &place)?.run()?;
         assert!(proxy.bytes(Direction::ToClient) >= cut_after);
-        // All sessions are gone at once, and whichever notices first says so.
-        let failure = ended.failed(1, "postgres.connection-lost", &["lost", "the server's log"])?;
-        let sessions = ["table public.large", "the session that holds the snapshot"];
-        assert!(sessions.contains(&failure.object.as_str()), "{ended}");
+        lost_all_sessions(&ended)?;
         is_gone(&source, &place)?;
     }
     Ok(())

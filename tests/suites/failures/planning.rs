@@ -33,7 +33,9 @@ impl Other {
         let sql = "select 1 from pg_stat_activity where datname = current_database()
                    and application_name = 'migration' and state = 'idle in transaction'
                    and query not like 'begin%'";
-        wait_until(SOON, "the other session has its lock", || source.query(sql).is_ok_and(|rows| rows == "1"))?;
+        wait_until(SOON, "the other session has its lock", || {
+            source.query(sql).is_ok_and(|rows| rows == "1")
+        })?;
         Ok(other)
     }
 

@@ -169,7 +169,8 @@ impl Running {
         let status = status.context("no status")?;
         let Some(code) = status.code() else { bail!("pgark was killed: {status}\n{err}") };
         let ended = Ended { code, out, err, took: self.started.elapsed() };
-        let variables = call.variables.iter().filter(|(name, value)| name.contains("SECRET") && !value.is_empty());
+        let variables =
+            call.variables.iter().filter(|(name, value)| name.contains("SECRET") && !value.is_empty());
         let own = call.secrets.iter().chain(variables.map(|(_, value)| value)).map(String::as_str);
         for secret in SECRETS.into_iter().chain(own) {
             let shown = ended.out.contains(secret) || ended.err.contains(secret);

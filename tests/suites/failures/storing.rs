@@ -25,7 +25,11 @@ fn a_store_that_refuses_is_named_with_the_cure() -> Result {
     ended.failed(1, "store.refused", &["s3://failures", "credentials", "AWS_SECRET_ACCESS_KEY"])?;
 
     let ended = backup()?.set("PGARK_STORE", "s3://there-is-no-such-bucket").run()?;
-    ended.failed(2, "store.missing", &["s3://there-is-no-such-bucket", "Create the bucket", "PGARK_STORE"])?;
+    ended.failed(
+        2,
+        "store.missing",
+        &["s3://there-is-no-such-bucket", "Create the bucket", "PGARK_STORE"],
+    )?;
 
     let ended = backup()?.set("AWS_ACCESS_KEY_ID", "").set("AWS_SECRET_ACCESS_KEY", "").run()?;
     ended.failed(2, "store.credentials", &["s3://failures", "no usable AWS credentials", "AWS_PROFILE"])?;
@@ -66,7 +70,8 @@ async fn a_store_that_goes_away_for_good_fails_the_backup() -> Result {
     let proxy = FaultProxy::start(address(ObjectStore::shared()?)?).await?;
     let endpoint = format!("http://{}", proxy.address());
     let running = source.backup(&place)?.set("AWS_ENDPOINT_URL", endpoint).start()?;
-    eventually(SOON, "two parts are sent", async || proxy.bytes(Direction::ToServer) > 2 * PART_BYTES).await?;
+    eventually(SOON, "two parts are sent", async || proxy.bytes(Direction::ToServer) > 2 * PART_BYTES)
+        .await?;
     proxy.set(Fault::Refuse).await?;
     let ended = running.end()?;
     ended.failed(1, "store.unreachable", &["s3://failures", "public.large", "AWS_ENDPOINT_URL"])?;

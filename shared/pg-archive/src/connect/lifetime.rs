@@ -98,9 +98,8 @@ impl Closed {
     }
 
     fn error(&self, cause: Option<&tokio_postgres::Error>) -> Error {
-        let failure = cause
-            .filter(|cause| !cause.is_closed())
-            .map(|cause| classify::failure(String::new(), cause));
+        let failure =
+            cause.filter(|cause| !cause.is_closed()).map(|cause| classify::failure(String::new(), cause));
         let (text, sqlstate) = match failure {
             Some(failure) => (failure.cause, failure.sqlstate),
             None => ("the server closed it without a word".to_owned(), None),

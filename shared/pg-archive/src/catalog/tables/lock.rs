@@ -86,7 +86,8 @@ async fn holders(name: &str, session: &Session) -> Result<String> {
     for row in session.rows(&sql).await? {
         let (does, process, role) = (row.text("does")?, row.text("pid")?, row.text("role")?);
         let program = row.text("program")?;
-        let _ = write!(text, "; process {process} of role {role:?} (program {program:?}) {does} it exclusively");
+        let _ =
+            write!(text, "; process {process} of role {role:?} (program {program:?}) {does} it exclusively");
     }
     Ok(text)
 }
