@@ -9,7 +9,7 @@ use pgark_tests::{Direction, Fault, FaultProxy, Postgres, eventually};
 
 use super::place::Place;
 use super::program::{Ended, Running};
-use super::source::Source;
+use super::source::{Source, backup_through};
 use super::{Result, SOON};
 
 /// "Quickly" for a program that has sessions to end and objects to remove. A server that is told to cancel needs a
@@ -102,7 +102,7 @@ async fn a_broken_network_fails_the_backup() -> Result {
         let cut_after = 40_000_000;
         proxy.set(Fault::CutAfter(Direction::ToClient, cut_after)).await?;
         let url = source.url_through(&proxy);
-        let ended = source.backup_through(&url, &place)?.run()?;
+        let ended = backup_through(&url, &place)?.run()?;
         assert!(proxy.bytes(Direction::ToClient) >= cut_after);
         lost_all_sessions(&ended)?;
         is_gone(&source, &place)?;
@@ -117,7 +117,7 @@ async fn a_stalled_network_does_not_hold_up_a_signal() -> Result {
     let place = Place::folder()?;
     let proxy = FaultProxy::start(([127, 0, 0, 1], source.server().port()).into()).await?;
     let url = source.url_through(&proxy);
-    let running = source.backup_through(&url, &place)?.start()?;
+    let running = backup_through(&url, &place)?.start()?;
     eventually(SOON, "rows flow", async || proxy.bytes(Direction::ToClient) > 20_000_000).await?;
     proxy.set(Fault::Stall).await?;
     stopped_by("TERM", running)?;

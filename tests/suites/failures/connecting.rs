@@ -7,7 +7,7 @@ use pgark_tests::{PoolMode, Pooler};
 
 use super::Result;
 use super::place::Place;
-use super::source::Source;
+use super::source::{Source, backup_through};
 
 #[test]
 fn a_server_that_lets_nobody_in_is_named_with_the_cure() -> Result {
@@ -55,7 +55,7 @@ fn a_server_that_lets_nobody_in_is_named_with_the_cure() -> Result {
     let place = Place::folder()?;
     for (url, code, parts) in cases {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let backup = || anyhow::Ok(source.backup_through(&url, &place)?.secret(wrong));
+        let backup = || anyhow::Ok(backup_through(&url, &place)?.secret(wrong));
         backup()?.run()?.failed(1, code, &parts)?;
         let for_people = backup()?.without("--json").run()?;
         for_people.failed_for_people(1, code, &parts)?;
@@ -71,7 +71,7 @@ fn a_pooler_in_between_is_recognised_with_the_cure() -> Result {
     for mode in [PoolMode::Transaction, PoolMode::Statement] {
         let pooler = Pooler::start(source.server(), mode)?;
         let place = Place::folder()?;
-        let ended = source.backup_through(&pooler.url(source.name()), &place)?.run()?;
+        let ended = backup_through(&pooler.url(source.name()), &place)?.run()?;
         let parts = ["127.0.0.1", "pooler", "pool_mode = session", "Connect to the server itself"];
         ended.failed(1, "connect.pooler", &parts)?;
         place.is_untouched()?;
@@ -84,7 +84,7 @@ fn a_pooler_in_session_mode_does_no_harm() -> Result {
     let source = Source::with("create table t as select 1 as i")?;
     let pooler = Pooler::start(source.server(), PoolMode::Session)?;
     let place = Place::folder()?;
-    source.backup_through(&pooler.url(source.name()), &place)?.run()?.done()?;
+    backup_through(&pooler.url(source.name()), &place)?.run()?.done()?;
     assert_eq!(place.listed()?.len(), 1);
     Ok(())
 }

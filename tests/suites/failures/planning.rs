@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::place::Place;
 use super::program::Pgark;
-use super::source::Source;
+use super::source::{Source, backup_through};
 use super::{Result, SOON};
 
 /// Somebody else's session with an open transaction.
@@ -113,7 +113,7 @@ fn a_missing_right_is_named_with_the_grant() -> Result {
     let (url, role) = source.role("")?;
     source.query(&format!("grant usage on schema app to {role}; grant select on app.open to {role}"))?;
     let place = Place::folder()?;
-    let backup = || source.backup_through(&url, &place);
+    let backup = || backup_through(&url, &place);
     let parts = ["table app.\"Closed\"", "permission denied", "GRANT SELECT ON TABLE app.\"Closed\""];
     backup()?.run()?.failed(1, "postgres.permission", &parts)?;
     source.is_left_alone()?;
@@ -133,7 +133,7 @@ fn rows_that_a_policy_hides_are_never_left_out_silently() -> Result {
     )?;
     let (url, role) = source.role("in role pg_read_all_data")?;
     let place = Place::folder()?;
-    let backup = || source.backup_through(&url, &place);
+    let backup = || backup_through(&url, &place);
     let parts = ["table public.tenants", "row-level security", "BYPASSRLS"];
     backup()?.run()?.failed(1, "postgres.permission", &parts)?;
     source.is_left_alone()?;

@@ -125,18 +125,21 @@ fn limited(program: &Path, bytes: u64) -> Command {
     shell
 }
 
-fn read<T: std::io::Read + Send + 'static>(pipe: Option<T>) -> JoinHandle<std::io::Result<Vec<u8>>> {
+fn read<T: std::io::Read + Send + 'static>(pipe: Option<T>) -> Output {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes)).map(|_| bytes)
     })
 }
 
+/// A thread that reads what the program prints.
+type Output = JoinHandle<std::io::Result<Vec<u8>>>;
+
 /// A program that runs. It is killed when this is dropped.
 pub(crate) struct Running {
     call: Pgark,
     child: Child,
-    outputs: (JoinHandle<std::io::Result<Vec<u8>>>, JoinHandle<std::io::Result<Vec<u8>>>),
+    outputs: (Output, Output),
     started: Instant,
 }
 
@@ -160,7 +163,7 @@ impl Running {
         if ended.is_err() {
             let _ = child.kill();
         }
-        let text = |output: JoinHandle<std::io::Result<Vec<u8>>>| -> Result<String> {
+        let text = |output: Output| -> Result<String> {
             let bytes = output.join().map_err(|_| anyhow::anyhow!("reading the output panicked"))??;
             Ok(String::from_utf8(bytes)?)
         };

@@ -9,7 +9,7 @@ use super::Result;
 use super::keys::Keys;
 use super::place::Place;
 use super::program::Pgark;
-use super::source::Source;
+use super::source::{Source, backup_through};
 
 const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
@@ -162,7 +162,7 @@ fn a_bad_connection_string_is_explained_without_its_password() -> Result {
         ("postgresql://u:hunter2@host/db?sslmode=maybe&colour=red", &["sslmode", "colour"][..]),
         ("mysql://u:hunter2@host/db", &["connection string"][..]),
     ] {
-        let ended = source.backup_through(url, &place)?.secret("hunter2").run()?;
+        let ended = backup_through(url, &place)?.secret("hunter2").run()?;
         ended.failed(2, "settings.invalid", parts)?;
     }
     place.is_untouched()

@@ -57,14 +57,7 @@ impl<'a> Source<'a> {
 
     /// A backup of it, as plain as can be, in one session beside the coordinator's, with its error as JSON.
     pub(crate) fn backup(&self, place: &Place) -> Result<Pgark> {
-        self.backup_through(&self.url(), place)
-    }
-
-    /// The same with another connection string.
-    pub(crate) fn backup_through(&self, url: &str, place: &Place) -> Result<Pgark> {
-        let call = Pgark::new(["backup", "--json"])?.set("PGARK_DATABASE_URL", url);
-        let call = call.set_all(place.variables()).set("PGARK_ENCRYPTION", "none").set("PGARK_JOBS", "1");
-        Ok(call.set("PGARK_COMPRESSION", "none"))
+        backup_through(&self.url(), place)
     }
 
     /// Its connection string, by way of a proxy in front of its server.
@@ -106,4 +99,11 @@ impl<'a> Source<'a> {
                    where datname = current_database() and application_name = 'pgark'";
         wait_until(SOON, "no session of pgark is left", || self.query(sql).is_ok_and(|count| count == "0"))
     }
+}
+
+/// A backup as [`Source::backup`], with any connection string.
+pub(crate) fn backup_through(url: &str, place: &Place) -> Result<Pgark> {
+    let call = Pgark::new(["backup", "--json"])?.set("PGARK_DATABASE_URL", url);
+    let call = call.set_all(place.variables()).set("PGARK_ENCRYPTION", "none").set("PGARK_JOBS", "1");
+    Ok(call.set("PGARK_COMPRESSION", "none"))
 }
