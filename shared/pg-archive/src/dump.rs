@@ -172,6 +172,7 @@ async fn unless_stopped<T>(stop: &CancellationToken, work: impl Future<Output = 
 
 fn stopped() -> Error {
     Error::new(ErrorKind::Stopped, "was stopped before it was done")
+        .hint("Nothing of it is kept. Run it again.")
 }
 
 async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Result<Plan> {

@@ -18,10 +18,12 @@ pub(super) enum Place {
 /// their own.
 pub(super) fn section(kind: &Kind) -> Place {
     match kind {
+        Kind::Plain(plain) if plain.section() == Section::PostData => Place::PostData,
         Kind::Schema(_)
         | Kind::Extension(_)
         | Kind::Type(_)
         | Kind::ShellType { .. }
+        | Kind::Plain(_)
         | Kind::Function(_)
         | Kind::Aggregate(_)
         | Kind::Table(_)
@@ -29,8 +31,6 @@ pub(super) fn section(kind: &Kind) -> Place {
         | Kind::ColumnDefault(_)
         | Kind::DummyType
         | Kind::LargeObject(_) => Place::PreData,
-        Kind::Plain(plain) if plain.section() == Section::PostData => Place::PostData,
-        Kind::Plain(_) => Place::PreData,
         Kind::TableData { .. } | Kind::SequenceSet { .. } | Kind::LargeObjectData(_) => Place::Data,
         Kind::Index(_)
         | Kind::IndexAttach(_)
