@@ -1,2 +1,26 @@
-//! Under construction.
-fn main() {}
+//! `pgark`: backs PostgreSQL databases up, lists, fetches and restores the backups.
+
+mod args;
+mod commands;
+mod demo;
+mod output;
+mod progress;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return output::usage(&error),
+    };
+    output::init_logging(args.global.verbose);
+    let json = args.global.json;
+    match Box::pin(commands::run(args)).await {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) => output::failure(&error, json),
+    }
+}

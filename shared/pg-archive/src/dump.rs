@@ -22,10 +22,12 @@ use crate::{Error, ErrorKind, Result, emit, order};
 
 mod copy;
 mod files;
+mod scan;
 mod snapshot;
 
 pub use copy::DumpedFile;
 pub use files::{DataFile, Rows};
+pub use scan::{Content, scan};
 pub use snapshot::Snapshot;
 
 /// What a dump is asked to do.

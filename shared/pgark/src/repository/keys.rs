@@ -5,6 +5,7 @@
 //! <tier>/<source>/<backup-id>/toc.dat[.age]
 //! <tier>/<source>/<backup-id>/globals.sql[.zst][.age]
 //! <tier>/<source>/<backup-id>/data/<schema>.<table>[-<chunk>].dat[.zst][.age]
+//! doctor/<time>-<random>                             while `pgark doctor` tries the store
 //! reports/<source>/<verify|restore-test|prune|health>/<time>.json
 //! ```
 //!
@@ -78,6 +79,11 @@ pub fn reports_prefix(source: &SourceName, kind: ReportKind) -> String {
 /// The key of a report. `random` keeps two reports of one second apart.
 pub fn report(source: &SourceName, kind: ReportKind, time: Timestamp, random: u32) -> String {
     format!("{}{}.json", reports_prefix(source, kind), BackupId::new(time, random))
+}
+
+/// The key of the object with which the doctor tries the store.
+pub fn doctor(time: Timestamp, random: u64) -> String {
+    format!("doctor/{}-{random:016x}", time.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 /// A file of a backup.

@@ -1,0 +1,249 @@
+//! The command line: every command and flag, and nothing of what they do.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use pgark::config::RawSettings;
+
+/// PostgreSQL backups that prove that they restore.
+#[derive(Debug, Parser)]
+#[command(name = "pgark", version, about, arg_required_else_help = true, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command. Settings come from flags, then PGARK_* variables, then pgark.toml.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Global {
+    /// Print one JSON document on standard output, and nothing else there
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Settings file [default: ./pgark.toml, if there is one; PGARK_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where backups are kept: s3://bucket/prefix or file:///folder [PGARK_STORE]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// Name of the database in the store [PGARK_SOURCE; default: the database's own]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Connections and objects at the same time [PGARK_JOBS; default: the cores, at most 4]
+    #[arg(short, long, global = true, value_name = "N")]
+    pub(crate) jobs: Option<String>,
+    /// File of age secret keys, for reading encrypted backups [PGARK_IDENTITY_FILE]
+    #[arg(short = 'i', long, global = true, value_name = "FILE")]
+    pub(crate) identity_file: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Back a database up
+    Backup(Backup),
+    /// List the backups
+    List(List),
+    /// Show what a backup holds
+    Show(Show),
+    /// Write a backup as a directory for pg_restore
+    Fetch(Fetch),
+    /// Restore a backup into a database
+    Restore(Restore),
+    /// Make an age key pair
+    Keys(Keys),
+    /// Check everything that a backup needs, and say what to do
+    Doctor(Doctor),
+    /// Back up, list, restore and compare a throw-away shop database
+    Demo(Demo),
+}
+
+/// Which database, and how backups are written.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct Writing {
+    /// Connection string, as psql takes it [PGARK_DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// age public keys, comma separated [PGARK_RECIPIENTS]
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) recipients: Option<String>,
+    /// `none` to store backups readable by anyone who can read the store [PGARK_ENCRYPTION]
+    #[arg(long, value_name = "age|none")]
+    pub(crate) encryption: Option<String>,
+    /// zstd, gzip or none, with an optional level: zstd:3 [PGARK_COMPRESSION; default: zstd:1]
+    #[arg(long, value_name = "CODEC")]
+    pub(crate) compression: Option<String>,
+    /// Longest wait for a table's lock: 30s [PGARK_LOCK_TIMEOUT]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) lock_timeout: Option<String>,
+    /// daily, weekly, monthly or yearly, instead of the tier by date [PGARK_TIER]
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier: Option<String>,
+    /// Cut tables that are larger on disk into chunks of this size: 1GiB [PGARK_CHUNK_BYTES]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) chunk_bytes: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+    /// Connect, plan and estimate, but write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Definitions only
+    #[arg(long)]
+    pub(crate) schema_only: bool,
+    /// Rows, sequence values and large objects only
+    #[arg(long)]
+    pub(crate) data_only: bool,
+    /// Leave out tables, views and sequences that match; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude_table: Vec<String>,
+    /// Leave out the rows of tables that match; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude_table_data: Vec<String>,
+    /// Leave out schemas that match; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude_schema: Vec<String>,
+    /// Go on although user objects exist that cannot be dumped yet; the manifest lists them
+    #[arg(long)]
+    pub(crate) allow_missing: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct List {
+    /// Only of this tier
+    #[arg(long)]
+    pub(crate) tier: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Show {
+    /// An id, a unique prefix of one, or `latest`
+    pub(crate) backup: String,
+    /// Show each table with its rows, bytes and fingerprint
+    #[arg(long)]
+    pub(crate) tables: bool,
+}
+
+/// Codecs that pg_restore reads in a directory.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FetchCodec {
+    /// Read by every pg_restore since 12
+    Gzip,
+    /// Read by pg_restore 16 and newer
+    Zstd,
+    /// Not compressed
+    None,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Fetch {
+    /// An id, a unique prefix of one, or `latest`
+    pub(crate) backup: String,
+    /// The directory to write; must be empty or not exist
+    pub(crate) directory: PathBuf,
+    /// Codec of the data files
+    #[arg(long, value_name = "CODEC", default_value = "gzip")]
+    pub(crate) compress: FetchCodec,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Restore {
+    /// An id, a unique prefix of one, or `latest`
+    pub(crate) backup: String,
+    /// Connection string of the database to restore into; with --create, of one to connect to first
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    /// Create a database of this name and restore into it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) create: Option<String>,
+    /// Only tables, views and sequences that match; may be repeated
+    #[arg(short, long, value_name = "PATTERN")]
+    pub(crate) table: Vec<String>,
+    /// Only what is in schemas that match; may be repeated
+    #[arg(short = 'n', long, value_name = "PATTERN")]
+    pub(crate) schema: Vec<String>,
+    /// Definitions only
+    #[arg(long)]
+    pub(crate) schema_only: bool,
+    /// Rows only, into definitions that are there
+    #[arg(long)]
+    pub(crate) data_only: bool,
+    /// Everything belongs to the role that restores
+    #[arg(short = 'O', long)]
+    pub(crate) no_owner: bool,
+    /// No grants
+    #[arg(short = 'x', long)]
+    pub(crate) no_privileges: bool,
+    /// Everything in the default tablespace
+    #[arg(long)]
+    pub(crate) no_tablespaces: bool,
+    /// Drop what the backup holds before making it; asks first
+    #[arg(short, long)]
+    pub(crate) clean: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Keys {
+    /// File for the secret key; never overwritten
+    #[arg(value_name = "FILE", default_value = "pgark-key.txt")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Demo {
+    /// Folder for the demo's backup and key [default: a folder in the temporary directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+impl Args {
+    /// What the flags say of the settings.
+    pub(crate) fn settings(&self) -> RawSettings {
+        let global = &self.global;
+        let none = Writing::default();
+        let writing = match &self.command {
+            Command::Backup(backup) => &backup.writing,
+            Command::Doctor(doctor) => &doctor.writing,
+            _ => &none,
+        };
+        RawSettings {
+            store: global.store.clone(),
+            source: global.source.clone(),
+            jobs: global.jobs.clone(),
+            identity_file: global.identity_file.clone(),
+            database_url: writing.database_url.clone(),
+            recipients: writing.recipients.clone(),
+            encryption: writing.encryption.clone(),
+            compression: writing.compression.clone(),
+            lock_timeout: writing.lock_timeout.clone(),
+            tier: writing.tier.clone(),
+            chunk_bytes: writing.chunk_bytes.clone(),
+            ..RawSettings::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,71 @@
+//! The commands: each maps its flags to a job, runs it, and prints its report.
+
+use std::path::Path;
+
+use pgark::app::{App, Outside};
+use pgark::config::{CONFIG_FILE, Needs};
+use pgark::{Error, ErrorKind, Exit, Result};
+
+use crate::args::{Args, Command};
+
+mod backup;
+mod doctor;
+mod fetch;
+mod keys;
+mod list;
+mod restore;
+mod show;
+
+/// How the reports of jobs look, for the demo.
+pub(crate) mod print {
+    pub(crate) use super::backup::print as backup;
+    pub(crate) use super::list::print as list;
+    pub(crate) use super::restore::print as restore;
+}
+
+/// Runs a command.
+pub(crate) async fn run(args: Args) -> Result<Exit> {
+    let json = args.global.json;
+    match &args.command {
+        Command::Keys(keys) => keys::run(keys, json),
+        Command::Demo(demo) => Box::pin(crate::demo::run(demo, json)).await,
+        Command::Backup(backup) => {
+            let app = open(&args, Needs { database: true, store: true, encryption: true }).await?;
+            Box::pin(backup::run(&app, backup, json)).await
+        }
+        Command::Doctor(_) => {
+            let app = open(&args, Needs { database: true, store: true, encryption: true }).await?;
+            Box::pin(doctor::run(&app, json)).await
+        }
+        Command::List(list) => list::run(&open(&args, READING).await?, list, json).await,
+        Command::Show(show) => show::run(&open(&args, READING).await?, show, json).await,
+        Command::Fetch(fetch) => Box::pin(fetch::run(&open(&args, READING).await?, fetch, json)).await,
+        Command::Restore(restore) => {
+            Box::pin(restore::run(&open(&args, READING).await?, restore, json)).await
+        }
+    }
+}
+
+const READING: Needs = Needs { database: false, store: true, encryption: false };
+
+/// Reads the settings and opens the store.
+async fn open(args: &Args, needs: Needs) -> Result<App> {
+    let outside = Outside::real();
+    let file = settings_file(args, outside)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    App::open(args.settings(), file.as_deref(), needs, cores, outside).await
+}
+
+/// The text of the settings file. One that was named must be there.
+fn settings_file(args: &Args, outside: Outside) -> Result<Option<String>> {
+    let named = args.global.config.clone().or_else(|| (outside.environment)(CONFIG_FILE).map(Into::into));
+    let path = named.as_deref().unwrap_or(Path::new("pgark.toml"));
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(None),
+        Err(error) => Err(Error::new(ErrorKind::Settings, "the settings file cannot be read")
+            .on(path.display().to_string())
+            .hint("Name a file that exists with --config or PGARK_CONFIG.")
+            .because(error)),
+    }
+}

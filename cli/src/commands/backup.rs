@@ -1,0 +1,78 @@
+//! `pgark backup`
+
+use pgark::app::App;
+use pgark::jobs::backup::{Backup, BackupReport};
+use pgark::{Exit, Result};
+
+use crate::args;
+use crate::output::{self, bytes, count, duration};
+use crate::progress::BackupProgress;
+use crate::stop;
+
+pub(crate) async fn run(app: &App, args: &args::Backup, json: bool) -> Result<Exit> {
+    let job = Backup {
+        dry_run: args.dry_run,
+        schema_only: args.schema_only,
+        data_only: args.data_only,
+        exclude_tables: args.exclude_table.clone(),
+        exclude_table_data: args.exclude_table_data.clone(),
+        exclude_schemas: args.exclude_schema.clone(),
+        allow_missing: args.allow_missing,
+    };
+    let progress = BackupProgress::new(json);
+    let report = job.run(app, &progress, &stop::token()).await;
+    progress.finish();
+    let report = report?;
+    if json {
+        output::json(&report);
+    } else {
+        print(&report);
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) fn print(report: &BackupReport) {
+    if let Some(id) = &report.id {
+        output::line(&format!("backup {id} of {} is complete", report.database));
+        output::fields(&[
+            ("location", report.location.clone()),
+            ("snapshot", report.snapshot_at.clone()),
+            ("tables", count(report.tables)),
+            ("rows", count(report.rows)),
+            (
+                "size",
+                format!(
+                    "{} in {} objects, {} before compression",
+                    bytes(report.stored_bytes),
+                    report.files,
+                    bytes(report.plain_bytes)
+                ),
+            ),
+            ("time", duration(report.seconds)),
+            ("encryption", encryption(report.encrypted)),
+        ]);
+    } else {
+        output::line(&format!(
+            "plan for {} (PostgreSQL {}); nothing was written",
+            report.database, report.server_version
+        ));
+        output::fields(&[
+            ("would go to", report.location.clone()),
+            ("tables", format!("{} in {} data files", count(report.tables), report.files)),
+            ("rows", format!("about {}", count(report.rows))),
+            ("on disk", bytes(report.plain_bytes)),
+            ("entries", count(report.toc_entries)),
+            ("encryption", encryption(report.encrypted)),
+        ]);
+    }
+    for missing in &report.missing {
+        output::warning(&format!("not in the backup, as --allow-missing accepts: {missing}"));
+    }
+    for warning in &report.warnings {
+        output::warning(warning);
+    }
+}
+
+fn encryption(encrypted: bool) -> String {
+    if encrypted { "age".to_owned() } else { "NONE: whoever can read the store can read the data".to_owned() }
+}

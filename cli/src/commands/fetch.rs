@@ -1,0 +1,43 @@
+//! `pgark fetch`
+
+use pgark::app::App;
+use pgark::jobs::fetch::Fetch;
+use pgark::{Error, ErrorKind, Exit, Result};
+
+use crate::args::{self, FetchCodec};
+use crate::output::{self, bytes};
+use crate::progress::ByteProgress;
+use crate::stop;
+
+pub(crate) async fn run(app: &App, args: &args::Fetch, json: bool) -> Result<Exit> {
+    let codec = match args.compress {
+        FetchCodec::Gzip => "gzip",
+        FetchCodec::Zstd => "zstd",
+        FetchCodec::None => "none",
+    };
+    let compression = codec
+        .parse()
+        .map_err(|_| Error::new(ErrorKind::Internal, "a codec of the command line is not known"))?;
+    let job = Fetch {
+        backup: args.backup.clone(),
+        source: app.settings.source.clone(),
+        directory: args.directory.clone(),
+        compression,
+    };
+    let progress = ByteProgress::new("fetching", json);
+    let report = job.run(app, &|bytes| progress.add(bytes), &stop::token()).await;
+    progress.finish();
+    let report = report?;
+    if json {
+        output::json(&report);
+    } else {
+        output::line(&format!("backup {} is in {}", report.backup, report.directory));
+        output::fields(&[
+            ("files", report.files.to_string()),
+            ("read", bytes(report.stored_bytes)),
+            ("content", bytes(report.plain_bytes)),
+            ("restore with", format!("pg_restore -j {} -d DATABASE {}", app.settings.jobs, report.directory)),
+        ]);
+    }
+    Ok(Exit::Done)
+}

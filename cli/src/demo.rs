@@ -1,0 +1,140 @@
+//! `pgark demo`: the main job from end to end, on a throw-away server that needs nothing from the user.
+
+use std::path::{Path, PathBuf};
+
+use pg_archive::connect::Target;
+use pg_archive::session::Session;
+use pgark::app::{App, Outside};
+use pgark::config::{Needs, RawSettings};
+use pgark::jobs::backup::Backup;
+use pgark::jobs::compare::compare;
+use pgark::jobs::list::List;
+use pgark::jobs::restore::Restore;
+use pgark::repository::BackupId;
+use pgark::seal::KeyPair;
+use pgark::{Error, ErrorKind, Exit, Result};
+use std::sync::Arc;
+
+use crate::commands::print as commands_print;
+use crate::output::{self, count};
+use crate::progress::{BackupProgress, RestoreProgress};
+use crate::{args, stop};
+
+mod server;
+
+use server::Server;
+
+/// A shop with customers, orders and stock.
+const SHOP: &str = include_str!("demo/shop.sql");
+
+/// Runs the demo.
+pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
+    let outside = Outside::real();
+    let folder = folder(args, outside)?;
+    let stop = stop::token();
+    say(json, "1. a throw-away PostgreSQL, with a shop database");
+    let server = Server::start()?;
+    let postgres = server.target("postgres")?;
+    Session::open(&postgres).await?.execute("CREATE DATABASE shop").await?;
+    let shop = server.target("shop")?;
+    Session::open(&shop).await?.execute(SHOP).await?;
+    say(json, &format!("   PostgreSQL {} in {}", server.version(), server.folder().display()));
+
+    say(json, "2. a key, and a backup that is encrypted to its public half");
+    let key = folder.join("key.txt");
+    let pair = KeyPair::generate((outside.now)());
+    pair.write_file(&key)?;
+    let flags = RawSettings {
+        database_url: Some(server.connection_string("shop")),
+        store: Some(format!("file://{}", folder.join("store").display())),
+        recipients: Some(pair.recipient().to_string()),
+        identity_file: Some(key.display().to_string()),
+        ..RawSettings::default()
+    };
+    let needs = Needs { database: true, store: true, encryption: true };
+    // The demo is not to be led astray by variables that are meant for a real database.
+    let app = App::open(flags, None, needs, 2, Outside { environment: |_| None, ..outside }).await?;
+    let progress = BackupProgress::new(json);
+    let backup = Backup::default().run(&app, &progress, &stop).await;
+    progress.finish();
+    let backup = backup?;
+    let listed = List::default().run(&app.repository).await?;
+    if !json {
+        commands_print::backup(&backup);
+        say(json, "3. pgark list");
+        commands_print::list(&listed);
+    }
+
+    say(json, "4. a restore into a second database");
+    let restore = Restore {
+        backup: "latest".to_owned(),
+        to: server.connection_string("postgres"),
+        create: Some("shop_restored".to_owned()),
+        ..Restore::default()
+    };
+    let prepared = restore.prepare(&app).await?;
+    let progress = Arc::new(RestoreProgress::new(backup.plain_bytes, json));
+    let restored = prepared.run(&app, Arc::clone(&progress) as _, &stop).await;
+    progress.finish();
+    let restored = restored?;
+    if !json {
+        commands_print::restore(&restored);
+    }
+
+    say(json, "5. a comparison of the restored database with the backup");
+    let comparison = compare(&app, "latest", &server.target("shop_restored")?, &(), &stop).await?;
+    drop(server);
+    if json {
+        output::json(&serde_json::json!({
+            "backup": backup, "restore": restored, "comparison": comparison, "folder": folder,
+        }));
+    } else {
+        for difference in &comparison.differences {
+            output::warning(difference);
+        }
+        if comparison.differences.is_empty() {
+            say(
+                json,
+                &format!(
+                    "   the same: {} definitions, {} tables, {} rows",
+                    count(comparison.definitions as u64),
+                    comparison.tables,
+                    count(comparison.rows)
+                ),
+            );
+        }
+        say(json, "");
+        say(json, &format!("The backup is in   {}", backup.location));
+        say(json, &format!("and its key in     {}", key.display()));
+        say(json, "The server is gone. Look into the backup with");
+        say(json, &format!("  pgark show latest --tables --store file://{}", folder.join("store").display()));
+    }
+    Ok(if comparison.differences.is_empty() { Exit::Done } else { Exit::Damaged })
+}
+
+fn say(json: bool, text: &str) {
+    if !json {
+        output::line(text);
+    }
+}
+
+/// A new folder for this run, so that no run meets another's key.
+fn folder(args: &args::Demo, outside: Outside) -> Result<PathBuf> {
+    let base = args.directory.clone().unwrap_or_else(|| std::env::temp_dir().join("pgark-demo"));
+    #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
+    let run = BackupId::new((outside.now)(), (outside.random)() as u32);
+    let folder = std::path::absolute(&base).unwrap_or(base).join(run.to_string());
+    std::fs::create_dir_all(&folder).map_err(|source| file_error(&folder, source))?;
+    Ok(folder)
+}
+
+fn file_error(path: &Path, source: std::io::Error) -> Error {
+    Error::new(ErrorKind::LocalFile, "cannot be written").on(path.display().to_string()).because(source)
+}
+
+impl Server {
+    fn target(&self, database: &str) -> Result<Target> {
+        Target::parse(&self.connection_string(database), |_| None)
+            .map_err(|problems| Error::new(ErrorKind::Internal, problems.to_string()))
+    }
+}

@@ -1,0 +1,148 @@
+//! Everything that is printed: reports on standard output, everything else on standard error.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // this is the place for it
+
+use std::error::Error as StdError;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use pgark::{Error, Exit};
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+/// Warnings are shown; more with `-v`, or as `RUST_LOG` says.
+pub(crate) fn init_logging(verbose: u8) {
+    let default = match verbose {
+        0 => "warn,aws_config=error",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(verbose > 0)
+        .init();
+}
+
+/// Prints the report of a job as one JSON document.
+pub(crate) fn json(report: &impl Serialize) {
+    match serde_json::to_string_pretty(report) {
+        Ok(text) => write_out(&format!("{text}\n")),
+        Err(error) => eprintln!("error: the report cannot be written as JSON: {error}"),
+    }
+}
+
+/// A reader that went away, as `head` does, is no failure.
+fn write_out(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints a line.
+pub(crate) fn line(text: &str) {
+    write_out(&format!("{text}\n"));
+}
+
+/// Prints named values, one a line.
+pub(crate) fn fields(fields: &[(&str, String)]) {
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in fields {
+        line(&format!("  {name:width$}  {value}"));
+    }
+}
+
+/// Prints a table: the first row is the head; columns of numbers need not be told apart, sizes speak for themselves.
+pub(crate) fn table<const N: usize>(rows: &[[String; N]]) {
+    let widths: Vec<usize> =
+        (0..N).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        line(cells.join("  ").trim_end());
+    }
+}
+
+/// Prints a warning.
+pub(crate) fn warning(text: &str) {
+    eprintln!("warning: {text}");
+}
+
+/// Prints a remark.
+pub(crate) fn note(text: &str) {
+    eprintln!("note: {text}");
+}
+
+/// Asks a question; the answer is typed behind it.
+pub(crate) fn ask(text: &str) {
+    eprint!("{text}");
+    let _ = std::io::stderr().flush();
+}
+
+/// Reports a failed command: what failed, on what, why, what to do, and the stable code.
+pub(crate) fn failure(error: &Error, as_json: bool) -> ExitCode {
+    let causes = causes(error);
+    if as_json {
+        json(&serde_json::json!({ "error": {
+            "code": error.code(),
+            "object": error.object(),
+            "message": error.message(),
+            "causes": causes,
+            "hint": error.hint_text(),
+        }}));
+    } else {
+        eprintln!("error: {error} [{}]", error.code());
+        for cause in causes {
+            eprintln!("  because: {cause}");
+        }
+        if let Some(hint) = error.hint_text() {
+            eprintln!("  hint: {hint}");
+        }
+    }
+    ExitCode::from(error.exit() as u8)
+}
+
+/// The errors underneath, without those that repeat what was said.
+fn causes(error: &Error) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            said.push_str(&text);
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    causes
+}
+
+/// Reports a command line that cannot be understood, or prints the help that was asked for.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+    ExitCode::from(exit as u8)
+}
+
+/// `1,234,567`
+pub(crate) fn count(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+/// `1.25 MiB`
+pub(crate) fn bytes(number: u64) -> String {
+    indicatif::BinaryBytes(number).to_string()
+}
+
+/// `1.2 s`, or `3m 20s`
+pub(crate) fn duration(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{seconds:.1} s");
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a span of time, in whole seconds
+    let whole = seconds as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
+        (hours, minutes, _) => format!("{hours}h {minutes}m"),
+    }
+}

@@ -1,0 +1,202 @@
+//! Looks at everything that a backup needs, and says what to do about what is missing. Changes nothing but one small
+//! object in the store, which it removes again.
+
+use bytes::Bytes;
+use pg_archive::catalog::selection::Selection;
+use pg_archive::dump::{Dump, DumpOptions};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::error::{Error, ErrorKind, Result};
+use crate::repository::{ArchiveFile, keys};
+use crate::seal::{Compression, Encryption, Identities, Sealer};
+use crate::store::{StoreRead as _, StoreWrite as _};
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All is well.
+    Ok,
+    /// A backup works, but somebody should know something.
+    Warning,
+    /// A backup, or a restore, does not work.
+    Failed,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// What was found.
+    pub status: Status,
+    /// The finding in words.
+    pub finding: String,
+    /// The stable code of the failure.
+    pub code: Option<&'static str>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// All checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DoctorReport {
+    /// The checks, in the order in which a backup needs them.
+    pub checks: Vec<Check>,
+}
+
+impl DoctorReport {
+    /// Whether a backup would work.
+    pub fn is_healthy(&self) -> bool {
+        self.checks.iter().all(|check| check.status != Status::Failed)
+    }
+
+    fn ok(&mut self, name: &'static str, finding: impl Into<String>) {
+        self.checks.push(Check { name, status: Status::Ok, finding: finding.into(), code: None, hint: None });
+    }
+
+    fn warn(&mut self, name: &'static str, finding: impl Into<String>, hint: &str) {
+        let hint = Some(hint.to_owned());
+        self.checks.push(Check { name, status: Status::Warning, finding: finding.into(), code: None, hint });
+    }
+
+    fn fail(&mut self, name: &'static str, error: &Error) {
+        self.checks.push(Check {
+            name,
+            status: Status::Failed,
+            finding: error.to_string(),
+            code: Some(error.code()),
+            hint: error.hint_text().map(str::to_owned),
+        });
+    }
+}
+
+/// Runs all checks.
+pub async fn run(app: &App, stop: &CancellationToken) -> DoctorReport {
+    let mut report = DoctorReport { checks: Vec::new() };
+    check_database(app, &mut report, stop).await;
+    check_store(app, &mut report).await;
+    check_keys(app, &mut report);
+    report
+}
+
+/// Connection, direct line, version, snapshot, rights and census: all that planning a backup takes.
+async fn check_database(app: &App, report: &mut DoctorReport, stop: &CancellationToken) {
+    let target = match app.database() {
+        Ok(target) => target,
+        Err(error) => return report.fail("database", &error),
+    };
+    let options = DumpOptions {
+        selection: Selection::everything(),
+        jobs: 1,
+        lock_timeout: app.settings.lock_timeout,
+        chunk_bytes: app.settings.chunk_bytes,
+        allow_missing: true,
+        table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
+    };
+    let dump = match Dump::plan(&target, options, stop).await {
+        Ok(dump) => dump,
+        Err(error) => return report.fail("database", &error.into()),
+    };
+    let plan = &dump.plan;
+    report.ok("connection", format!("{} as {}", target.display(), target.user()));
+    report.ok("server", format!("PostgreSQL {}, encoding {}", plan.server.version, plan.server.encoding));
+    report.ok("snapshot", format!("exported as {}", plan.snapshot.exported));
+    report.ok("rights", format!("{} tables can be read and locked", plan.tables.len()));
+    for warning in &plan.warnings {
+        report.warn("server", warning.clone(), "The manifest of each backup records it.");
+    }
+    if plan.missing.is_empty() {
+        report.ok("census", format!("every user object is dumped, in {} entries", plan.entries.len()));
+    } else {
+        report.fail("census", &pg_archive::census::refusal(&plan.missing).into());
+    }
+    dump.abandon().await;
+}
+
+/// Write, read back, create only once, delete.
+async fn check_store(app: &App, report: &mut DoctorReport) {
+    let store = app.repository.store();
+    let address = store.address();
+    let key = keys::doctor((app.outside.now)(), (app.outside.random)());
+    let content = Bytes::from_static(b"pgark doctor\n");
+    if let Err(error) = store.put_small(&key, content.clone()).await {
+        return report.fail("store write", &error);
+    }
+    report.ok("store write", format!("{address} takes objects"));
+    match store.get_small(&key, 1024).await {
+        Ok(read) if read == content => report.ok("store read", "gives back what was written"),
+        Ok(_) => report
+            .fail("store read", &Error::new(ErrorKind::ObjectDamaged, "gives back other bytes").on(&*key)),
+        Err(error) => report.warn(
+            "store read",
+            format!("this role cannot read back: {error}"),
+            "Right for a role that only backs up; restore, verify and fetch need another role.",
+        ),
+    }
+    match store.put_small(&key, Bytes::from_static(b"second\n")).await {
+        Err(error) if error.kind() == ErrorKind::ObjectExists => {
+            report.ok("store create-only", "refuses to overwrite an object");
+        }
+        Err(error) => report.fail("store create-only", &error),
+        Ok(_) => report.warn(
+            "store create-only",
+            "the store ignores If-None-Match and overwrites objects",
+            "Two runs that take the same id could mix. Use a store with conditional writes, or bucket versioning.",
+        ),
+    }
+    match store.delete(std::slice::from_ref(&key)).await {
+        Ok(()) => report.ok("store delete", "removes objects, so that failed runs leave nothing"),
+        Err(error) => report.warn(
+            "store delete",
+            format!("this role cannot delete: {error}"),
+            "Right for a role that only backs up; prune needs another role, and removes what failed runs leave.",
+        ),
+    }
+}
+
+/// That what is encrypted can be decrypted, by trying.
+fn check_keys(app: &App, report: &mut DoctorReport) {
+    let encryption = match app.settings.encryption() {
+        Ok(encryption) => encryption,
+        Err(error) => return report.fail("keys", &error),
+    };
+    let Encryption::Age(recipients) = encryption else {
+        return report.warn(
+            "keys",
+            "backups are not encrypted",
+            "Make a key with pgark keys, and set PGARK_RECIPIENTS to its public half.",
+        );
+    };
+    match app.settings.identities() {
+        Err(error) => report.fail("keys", &error),
+        Ok(None) => report.ok(
+            "keys",
+            format!(
+                "{} recipients; no identity here, as it should be where backups are written",
+                recipients.len()
+            ),
+        ),
+        Ok(Some(identities)) => match try_keys(encryption, &identities) {
+            Ok(()) => report.ok("keys", "the identity file opens what the recipients are given"),
+            Err(error) => report.fail("keys", &error),
+        },
+    }
+}
+
+fn try_keys(encryption: &Encryption, identities: &Identities) -> Result<()> {
+    // Sealing proves that the recipients are usable; which of them the identities open shows in their public halves.
+    let mut sealer = Sealer::new(Compression::None, encryption)?;
+    let mut sealed = Vec::new();
+    sealer.write(b"pgark", &mut sealed)?;
+    sealer.finish(&mut sealed)?;
+    let ours: Vec<String> = identities.recipients().iter().map(ToString::to_string).collect();
+    if encryption.recipients().iter().any(|recipient| ours.contains(recipient)) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::IdentityMismatch, "none of the identities belongs to a recipient")
+        .on("PGARK_IDENTITY_FILE")
+        .hint("Set PGARK_RECIPIENTS to the public key that the identity file names, or name the right file."))
+}
