@@ -61,6 +61,10 @@ pub async fn take(catalog: &Catalog, session: &Session) -> Result<Vec<Missing>> 
     let mut missing = Vec::new();
     for row in session.rows(CATALOGS).await? {
         let (class_oid, name) = (row.number::<u32>("oid")?, row.string("relname")?);
+        // Large objects are data, and left out with it (`pg_dump --schema-only`).
+        if class_oid == class::LARGEOBJECT_METADATA && !catalog.selection.data {
+            continue;
+        }
         let unknown = unknown_rows(catalog, session, class_oid, &name).await?;
         if !unknown.is_empty() {
             missing.extend(identify(catalog, session, class_oid, &unknown).await?);
