@@ -36,17 +36,17 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
     let server = Server::start()?;
     let postgres = server.target("postgres")?;
     Session::open(&postgres).await?.execute("CREATE DATABASE shop").await?;
-    let shop = server.target("shop")?;
-    Session::open(&shop).await?.execute(SHOP).await?;
-    say(json, &format!("   PostgreSQL {} in {}", server.version(), server.folder().display()));
+    Session::open(&server.target("shop")?).await?.execute(SHOP).await?;
+    say(json, &format!("   it runs in {}", server.folder().display()));
 
     say(json, "2. a key, and a backup that is encrypted to its public half");
-    let key = folder.join("key.txt");
+    let (key, store) = (folder.join("key.txt"), folder.join("store"));
+    std::fs::create_dir(&store).map_err(|source| file_error(&store, source))?;
     let pair = KeyPair::generate((outside.now)());
     pair.write_file(&key)?;
     let flags = RawSettings {
         database_url: Some(server.connection_string("shop")),
-        store: Some(format!("file://{}", folder.join("store").display())),
+        store: Some(format!("file://{}", store.display())),
         recipients: Some(pair.recipient().to_string()),
         identity_file: Some(key.display().to_string()),
         ..RawSettings::default()
@@ -107,7 +107,7 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
         say(json, &format!("The backup is in   {}", backup.location));
         say(json, &format!("and its key in     {}", key.display()));
         say(json, "The server is gone. Look into the backup with");
-        say(json, &format!("  pgark show latest --tables --store file://{}", folder.join("store").display()));
+        say(json, &format!("  pgark show latest --tables --store file://{}", store.display()));
     }
     Ok(if comparison.differences.is_empty() { Exit::Done } else { Exit::Damaged })
 }

@@ -89,8 +89,8 @@ impl Backup {
         let started = (app.outside.now)();
         let encryption = app.settings.encryption()?.clone();
         let target = app.database()?;
-        let dump = Dump::plan(&target, self.dump_options(app)?, stop).await?;
-        let place = match self.place(app, &dump.plan, started).await {
+        let dump = Box::pin(Dump::plan(&target, self.dump_options(app)?, stop)).await?;
+        let place = match Box::pin(self.place(app, &dump.plan, started)).await {
             Ok(place) => place,
             Err(error) => {
                 dump.abandon().await;
@@ -102,10 +102,10 @@ impl Backup {
             dump.abandon().await;
             return Ok(report);
         }
-        match self.write(app, dump, &place, &encryption, started, (observer, stop)).await {
+        match Box::pin(self.write(app, dump, &place, &encryption, started, (observer, stop))).await {
             Ok(report) => Ok(report),
             Err(error) => {
-                remove_remains(app, &place).await;
+                Box::pin(remove_remains(app, &place)).await;
                 Err(error)
             }
         }
@@ -151,13 +151,12 @@ impl Backup {
             Some(source) => source.clone(),
             None => SourceName::of_database(&plan.server.database),
         };
-        let tier = match app.settings.tier {
-            Some(tier) => tier,
-            None => {
-                let filter = Filter { source: Some(source.clone()), tier: None };
-                let good = app.repository.list(&filter).await?;
-                Tier::for_backup(started, good.iter().map(|backup| (backup.tier, backup.id.time())))
-            }
+        let tier = if let Some(tier) = app.settings.tier {
+            tier
+        } else {
+            let filter = Filter { source: Some(source.clone()), tier: None };
+            let good = app.repository.list(&filter).await?;
+            Tier::for_backup(started, good.iter().map(|backup| (backup.tier, backup.id.time())))
         };
         #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
         let id = BackupId::new(started, (app.outside.random)() as u32);
@@ -177,7 +176,10 @@ impl Backup {
         let writer =
             BackupWriter::new(app.repository.clone(), place.clone(), compression, encryption.clone());
         let plan = dump.plan.clone();
-        let files = dump.run(&writer, observer, stop).await?;
+        let files = Box::pin(dump.run(&writer, observer, stop)).await?;
+        if !plan.globals.is_empty() {
+            writer.write_whole(&ArchiveFile::Globals, Bytes::from(plan.globals.clone())).await?;
+        }
         writer.write_whole(&ArchiveFile::Toc, toc_bytes(&plan, started)).await?;
         let manifest = self.manifest(app, &plan, &files, place, &writer, started)?;
         // From here on it is a backup. Somebody who asked to stop a moment ago is still obeyed.

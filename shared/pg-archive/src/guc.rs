@@ -1,4 +1,5 @@
-//! The SET clauses of functions (`proconfig`).
+//! Server settings as SQL: the SET clauses of functions (`proconfig`), and the settings of roles and databases
+//! (`setconfig`).
 //!
 //! A few settings hold a list whose elements the server quoted in its own way when it stored them. Those have
 //! to be taken apart and quoted one by one, or the list would come back as a single name.
@@ -21,24 +22,31 @@ const QUOTED_LISTS: &[&str] = &[
 ];
 
 /// The SET clauses for an array of `name=value`, each on a line of its own.
-pub(super) fn clauses(config: &str) -> Result<String> {
+pub(crate) fn clauses(config: &str) -> Result<String> {
     let mut text = String::new();
     for setting in array_elements(config).ok_or_else(|| malformed(config))? {
-        let Some((name, value)) = setting.split_once('=') else { continue };
-        let value = if QUOTED_LISTS.iter().any(|list| list.eq_ignore_ascii_case(name)) {
-            list(value).ok_or_else(|| malformed(&setting))?
-        } else {
-            quote::literal(value)
-        };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\n    SET {} TO {value}", quote::identifier(name));
+        if let Some(assignment) = assignment(&setting)? {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n    SET {assignment}");
+        }
     }
     Ok(text)
 }
 
+/// `name TO value` for one `name=value` as the server stores it (`makeAlterConfigCommand` in `dumputils.c`).
+pub(crate) fn assignment(setting: &str) -> Result<Option<String>> {
+    let Some((name, value)) = setting.split_once('=') else { return Ok(None) };
+    let value = if QUOTED_LISTS.iter().any(|list| list.eq_ignore_ascii_case(name)) {
+        list(value).ok_or_else(|| malformed(setting))?
+    } else {
+        quote::literal(value)
+    };
+    Ok(Some(format!("{} TO {value}", quote::identifier(name))))
+}
+
 fn malformed(config: &str) -> Error {
-    Error::new(ErrorKind::Catalog, format!("proconfig {config:?} cannot be parsed"))
-        .hint("Set it anew with ALTER FUNCTION … SET.")
+    Error::new(ErrorKind::Catalog, format!("the setting {config:?} cannot be parsed"))
+        .hint("Set it anew with ALTER … SET.")
 }
 
 /// A stored list as SQL literals. An empty list, which `SET … FROM CURRENT` can store, is written as one empty
