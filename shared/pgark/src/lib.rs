@@ -5,6 +5,8 @@
 
 pub mod app;
 pub mod config;
+#[cfg(test)]
+mod documentation;
 pub mod error;
 pub mod jobs;
 pub mod repository;
