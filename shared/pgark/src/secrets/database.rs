@@ -36,17 +36,18 @@ pub fn database_url(text: &Secret, host_elsewhere: bool) -> Result<Secret> {
     if !engine.is_empty() && !engine.contains("postgres") {
         return Err(invalid("is for a database which is not PostgreSQL, by its key `engine`"));
     }
-    let part = |key| Ok::<_, Error>(field(&fields, key)?.filter(|text| !text.is_empty()));
-    let needed = |key| part(key)?.ok_or_else(|| invalid(format!("has no key `{key}`")));
+    let field_of = |key| Ok::<_, Error>(field(&fields, key)?.filter(|text| !text.is_empty()));
+    let needed = |key| field_of(key)?.ok_or_else(|| invalid(format!("has no key `{key}`")));
     let (user, password) = (needed("username")?, needed("password")?);
-    let host = if host_elsewhere { part("host")? } else { Some(needed("host")?) };
+    let host = if host_elsewhere { field_of("host")? } else { Some(needed("host")?) };
     let mut url = format!("postgresql://{}:{}@{}", encoded(&user), encoded(&password), host_part(host));
-    if let Some(port) = part("port")? {
+    if let Some(port) = field_of("port")? {
         let port: u16 = port.parse().map_err(|_| invalid("has a `port` that is no port number"))?;
-        url += &format!(":{port}");
+        url.push(':');
+        url += &port.to_string();
     }
     url.push('/');
-    if let Some(database) = part("dbname")? {
+    if let Some(database) = field_of("dbname")? {
         url += &encoded(&database);
     }
     Ok(Secret::new(url))
