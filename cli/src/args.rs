@@ -186,6 +186,9 @@ pub(crate) struct Restore {
     /// Drop what the backup holds before making it; asks first
     #[arg(short, long)]
     pub(crate) clean: bool,
+    /// Make the backup's roles (without passwords), memberships, settings and tablespaces first
+    #[arg(long)]
+    pub(crate) globals: bool,
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,

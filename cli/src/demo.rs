@@ -36,9 +36,8 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
     let server = Server::start()?;
     let postgres = server.target("postgres")?;
     Session::open(&postgres).await?.execute("CREATE DATABASE shop").await?;
-    let shop = server.target("shop")?;
-    Session::open(&shop).await?.execute(SHOP).await?;
-    say(json, &format!("   PostgreSQL {} in {}", server.version(), server.folder().display()));
+    Session::open(&server.target("shop")?).await?.execute(SHOP).await?;
+    say(json, &format!("   it runs in {}", server.folder().display()));
 
     say(json, "2. a key, and a backup that is encrypted to its public half");
     let (key, store) = (folder.join("key.txt"), folder.join("store"));

@@ -19,7 +19,7 @@ pub(crate) fn token() -> CancellationToken {
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "signals cannot be heard; an interrupted job leaves its remains")
+                tracing::warn!(%error, "signals cannot be heard; an interrupted job leaves its remains");
             }
         }
     }

@@ -26,6 +26,7 @@ pub(crate) async fn run(app: &App, args: &args::Restore, json: bool) -> Result<E
         no_privileges: args.no_privileges,
         no_tablespaces: args.no_tablespaces,
         clean: args.clean,
+        globals: args.globals,
     };
     let stop = stop::token();
     let prepared = job.prepare(app).await?;

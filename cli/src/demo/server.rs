@@ -20,7 +20,6 @@ pub(crate) struct Server {
     binaries: PathBuf,
     account: Option<Account>,
     folder: TempDir,
-    version: String,
 }
 
 /// A user to run as, instead of root.
@@ -42,9 +41,7 @@ impl Server {
             chown(folder.path(), Some(account.uid), Some(account.gid))
                 .map_err(|source| super::file_error(folder.path(), source))?;
         }
-        let mut server = Self { binaries, account, folder, version: String::new() };
-        server.version =
-            server.run("postgres", &["--version"])?.split_whitespace().nth(2).unwrap_or("?").to_owned();
+        let server = Self { binaries, account, folder };
         let (data, socket) = (server.path("data"), server.folder.path().display().to_string());
         server.run(
             "initdb",
@@ -54,11 +51,6 @@ impl Server {
         let log = server.path("log");
         server.run("pg_ctl", &["-D", &data, "-l", &log, "-w", "-t", "60", "-o", &options, "start"])?;
         Ok(server)
-    }
-
-    /// Version of the server.
-    pub(crate) fn version(&self) -> &str {
-        &self.version
     }
 
     /// Folder of the server.

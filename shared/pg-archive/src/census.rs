@@ -65,8 +65,8 @@ pub async fn take(catalog: &Catalog, session: &Session) -> Result<Vec<Missing>> 
         .collect();
     for row in session.rows(CATALOGS).await? {
         let (class_oid, name) = (row.number::<u32>("oid")?, row.string("relname")?);
-        if name == "pg_largeobject_metadata" && !catalog.selection.data {
-            // Large objects are data, their numbers too.
+        // Large objects are data, and left out with it (`pg_dump --schema-only`).
+        if class_oid == class::LARGEOBJECT_METADATA && !catalog.selection.data {
             continue;
         }
         let unknown = unknown_rows(catalog, session, class_oid, &name).await?;

@@ -18,7 +18,7 @@ use crate::census::{self, Missing};
 use crate::connect::Target;
 use crate::fingerprint::Fingerprint;
 use crate::toc::Entry;
-use crate::{Error, ErrorKind, Result, emit, order};
+use crate::{Error, ErrorKind, Result, emit, globals, order};
 
 mod copy;
 mod files;
@@ -78,6 +78,8 @@ pub struct Plan {
     pub snapshot: Snapshot,
     /// The table of contents.
     pub entries: Vec<Entry>,
+    /// Roles, memberships, settings and tablespaces as SQL; empty for a dump of data only.
+    pub globals: String,
     /// Every data file.
     pub files: Vec<DataFile>,
     /// Every table whose rows are dumped.
@@ -170,6 +172,7 @@ async fn unless_stopped<T>(stop: &CancellationToken, work: impl Future<Output = 
 
 fn stopped() -> Error {
     Error::new(ErrorKind::Stopped, "was stopped before it was done")
+        .hint("Nothing of it is kept. Run it again.")
 }
 
 async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Result<Plan> {
@@ -194,10 +197,12 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
     order::link_entries(&catalog, &mut emitted)?;
     files.sort_by(|a, b| b.bytes_estimate.cmp(&a.bytes_estimate).then_with(|| a.name.cmp(&b.name)));
     let tables = table_plans(&catalog, &files)?;
+    let globals = if options.selection.schema { globals::read(session).await? } else { String::new() };
     Ok(Plan {
         server: coordinator.server.clone(),
         snapshot: coordinator.snapshot.clone(),
         entries: emitted.entries,
+        globals,
         tables,
         files,
         large_objects: catalog

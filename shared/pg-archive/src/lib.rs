@@ -16,6 +16,8 @@ pub mod dump;
 mod emit;
 pub mod error;
 pub mod fingerprint;
+pub mod globals;
+mod guc;
 mod order;
 pub mod quote;
 pub mod restore;

@@ -30,7 +30,7 @@ mod progress;
 mod report;
 mod schedule;
 mod select;
-mod sql_text;
+pub(crate) mod sql_text;
 mod statements;
 mod target;
 mod worker;

@@ -12,8 +12,6 @@ use crate::session::{Row, Session};
 use crate::toc::Section;
 use crate::{Error, ErrorKind, Result, quote};
 
-pub(in crate::catalog) mod settings;
-
 /// A function or procedure (`pg_proc`).
 #[derive(Clone, Debug, Default)]
 pub struct Function {
@@ -123,7 +121,7 @@ fn read_details(function: &mut Function, row: &Row) -> Result<()> {
     function.transforms = row.numbers("protrftypes")?;
     function.attributes = attributes(row)?;
     if let Some(settings) = row.optional("proconfig")? {
-        function.attributes.push_str(&settings::clauses(settings)?);
+        function.attributes.push_str(&crate::guc::clauses(settings)?);
     }
     function.body = body(row)?;
     Ok(())

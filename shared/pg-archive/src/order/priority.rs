@@ -23,6 +23,7 @@ pub(super) fn section(kind: &Kind) -> Place {
         | Kind::Extension(_)
         | Kind::Type(_)
         | Kind::ShellType { .. }
+        | Kind::Plain(_)
         | Kind::Function(_)
         | Kind::Aggregate(_)
         | Kind::Plain(_)

@@ -21,8 +21,10 @@ enum State {
 }
 
 /// Statements that are being read.
-pub(super) struct SqlText {
+pub(crate) struct SqlText {
     standard_conforming_strings: bool,
+    /// A batch is returned when it is this long.
+    batch_bytes: usize,
     buffer: Vec<u8>,
     state: State,
     /// Where the last whole statement in the buffer ends.
@@ -30,12 +32,26 @@ pub(super) struct SqlText {
 }
 
 impl SqlText {
-    pub(super) fn new(standard_conforming_strings: bool) -> Self {
-        Self { standard_conforming_strings, buffer: Vec::new(), state: State::Outside, whole: 0 }
+    pub(crate) fn new(standard_conforming_strings: bool) -> Self {
+        let batch_bytes = BATCH_BYTES;
+        Self { standard_conforming_strings, batch_bytes, buffer: Vec::new(), state: State::Outside, whole: 0 }
+    }
+
+    /// The statements of a text, one by one.
+    pub(crate) fn statements(text: &str) -> Result<Vec<String>> {
+        let mut sql = Self { batch_bytes: 1, ..Self::new(true) };
+        let mut statements = Vec::new();
+        for byte in text.as_bytes() {
+            statements.extend(sql.push(&[*byte])?);
+        }
+        sql.finish().map(|last| {
+            statements.extend(last);
+            statements
+        })
     }
 
     /// Takes more text, and returns a batch if there is enough for one.
-    pub(super) fn push(&mut self, text: &[u8]) -> Result<Option<String>> {
+    pub(crate) fn push(&mut self, text: &[u8]) -> Result<Option<String>> {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(text);
         for (offset, byte) in text.iter().enumerate() {
@@ -54,14 +70,14 @@ impl SqlText {
         if self.buffer.len() - self.whole > STATEMENT_BYTES_MAX {
             return Err(Error::new(ErrorKind::Archive, "holds a statement longer than 256 MiB"));
         }
-        if self.whole < BATCH_BYTES {
+        if self.whole < self.batch_bytes {
             return Ok(None);
         }
         self.take().map(Some)
     }
 
     /// The last batch, or `None` if there is nothing left.
-    pub(super) fn finish(mut self) -> Result<Option<String>> {
+    pub(crate) fn finish(mut self) -> Result<Option<String>> {
         if !self.buffer[self.whole..].iter().all(u8::is_ascii_whitespace) {
             return Err(Error::new(ErrorKind::Archive, "ends in the middle of a statement"));
         }
@@ -107,6 +123,11 @@ mod tests {
         let batches = batches(&text, 10_000, true).unwrap();
         assert!(batches.len() > 3 && batches.iter().all(|batch| batch.trim_end().ends_with("');")));
         assert_eq!(batches.concat().trim_end(), text.trim_end());
+    }
+
+    #[test]
+    fn statements_come_one_by_one() {
+        assert_eq!(SqlText::statements("A 'x;';B \";\";\n").unwrap(), ["A 'x;';", "B \";\";"]);
     }
 
     #[test]

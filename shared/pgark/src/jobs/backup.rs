@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use pg_archive::catalog::selection::{NamePattern, Selection};
+use pg_archive::connect::Target;
 use pg_archive::dump::{Dump, DumpOptions, DumpedFiles, Observer, Plan};
 use pg_archive::toc;
 use serde::{Deserialize, Serialize};
@@ -86,11 +87,23 @@ impl Backup {
         observer: &dyn Observer,
         stop: &CancellationToken,
     ) -> Result<BackupReport> {
+        let (target, options) = (app.database()?, self.dump_options(app)?);
+        let done = Box::pin(self.back_up(app, &target, options, (observer, stop))).await;
+        // What has no object of its own happened to the database as a whole.
+        done.map_err(|error| error.on(format!("database {}", target.display())))
+    }
+
+    async fn back_up(
+        &self,
+        app: &App,
+        target: &Target,
+        options: DumpOptions,
+        (observer, stop): (&dyn Observer, &CancellationToken),
+    ) -> Result<BackupReport> {
         let started = (app.outside.now)();
         let encryption = app.settings.encryption()?.clone();
-        let target = app.database()?;
-        let dump = Dump::plan(&target, self.dump_options(app)?, stop).await?;
-        let place = match self.place(app, &dump.plan, started).await {
+        let dump = Box::pin(Dump::plan(target, options, stop)).await?;
+        let place = match Box::pin(self.place(app, &dump.plan, started)).await {
             Ok(place) => place,
             Err(error) => {
                 dump.abandon().await;
@@ -102,10 +115,10 @@ impl Backup {
             dump.abandon().await;
             return Ok(report);
         }
-        match self.write(app, dump, &place, &encryption, started, (observer, stop)).await {
+        match Box::pin(self.write(app, dump, &place, &encryption, started, (observer, stop))).await {
             Ok(report) => Ok(report),
             Err(error) => {
-                remove_remains(app, &place).await;
+                Box::pin(remove_remains(app, &place)).await;
                 Err(error)
             }
         }
@@ -151,13 +164,12 @@ impl Backup {
             Some(source) => source.clone(),
             None => SourceName::of_database(&plan.server.database),
         };
-        let tier = match app.settings.tier {
-            Some(tier) => tier,
-            None => {
-                let filter = Filter { source: Some(source.clone()), tier: None };
-                let good = app.repository.list(&filter).await?;
-                Tier::for_backup(started, good.iter().map(|backup| (backup.tier, backup.id.time())))
-            }
+        let tier = if let Some(tier) = app.settings.tier {
+            tier
+        } else {
+            let filter = Filter { source: Some(source.clone()), tier: None };
+            let good = app.repository.list(&filter).await?;
+            Tier::for_backup(started, good.iter().map(|backup| (backup.tier, backup.id.time())))
         };
         #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
         let id = BackupId::new(started, (app.outside.random)() as u32);
@@ -177,12 +189,16 @@ impl Backup {
         let writer =
             BackupWriter::new(app.repository.clone(), place.clone(), compression, encryption.clone());
         let plan = dump.plan.clone();
-        let files = dump.run(&writer, observer, stop).await?;
+        let files = Box::pin(dump.run(&writer, observer, stop)).await?;
+        if !plan.globals.is_empty() {
+            writer.write_whole(&ArchiveFile::Globals, Bytes::from(plan.globals.clone())).await?;
+        }
         writer.write_whole(&ArchiveFile::Toc, toc_bytes(&plan, started)).await?;
         let manifest = self.manifest(app, &plan, &files, place, &writer, started)?;
         // From here on it is a backup. Somebody who asked to stop a moment ago is still obeyed.
         if stop.is_cancelled() {
-            return Err(Error::new(ErrorKind::Stopped, "was stopped before its manifest was written"));
+            return Err(Error::new(ErrorKind::Stopped, "was stopped before its manifest was written")
+                .hint("Nothing of it is kept. Run it again."));
         }
         app.repository.commit(place, manifest.to_json()?, None).await?;
         Ok(record::finished(app, &manifest, place))

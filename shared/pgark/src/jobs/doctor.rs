@@ -188,10 +188,10 @@ fn check_keys(app: &App, report: &mut DoctorReport) {
 
 fn try_keys(encryption: &Encryption, identities: &Identities) -> Result<()> {
     // Sealing proves that the recipients are usable; which of them the identities open shows in their public halves.
-    let mut sealer = Sealer::new(Compression::None, encryption)?;
-    let mut sealed = Vec::new();
-    sealer.write(b"pgark", &mut sealed)?;
-    sealer.finish(&mut sealed)?;
+    let mut trial = Sealer::new(Compression::None, encryption)?;
+    let mut stored = Vec::new();
+    trial.write(b"pgark", &mut stored)?;
+    trial.finish(&mut stored)?;
     let ours: Vec<String> = identities.recipients().iter().map(ToString::to_string).collect();
     if encryption.recipients().iter().any(|recipient| ours.contains(recipient)) {
         return Ok(());

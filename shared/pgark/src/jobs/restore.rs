@@ -1,10 +1,12 @@
 //! Restores a backup into a database: look at everything first, then change the target.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pg_archive::connect::Target;
 use pg_archive::fingerprint::Fingerprint;
+use pg_archive::globals;
 use pg_archive::quote;
 use pg_archive::restore::{Content, Expected, LeaveOut, Progress, RestoreOptions, restore, user_objects};
 use pg_archive::session::Session;
@@ -45,12 +47,16 @@ pub struct Restore {
     pub no_tablespaces: bool,
     /// Drop what the backup holds before making it.
     pub clean: bool,
+    /// Make the backup's roles, memberships, settings and tablespaces first.
+    pub globals: bool,
 }
 
 /// A restore that could begin: everything was read and checked, nothing was changed.
 pub struct Prepared {
     target: Target,
     create: Option<CreateDatabase>,
+    /// The text of the globals, if they are wanted, and where to connect for them.
+    globals: Option<(Target, String)>,
     options: RestoreOptions,
     entries: Vec<Entry>,
     reader: Arc<BackupReader>,
@@ -110,22 +116,22 @@ impl Restore {
         let manifest = reader.manifest();
         let session = Session::open(&to).await?;
         let warnings = older_server(manifest, &session).into_iter().collect();
-        let (target, create, present) = match &self.create {
-            Some(name) => {
-                refuse_existing(&session, name).await?;
-                let statement = create_statement(name, manifest);
-                (to.with_database(name), Some(CreateDatabase { through: to, statement }), 0)
-            }
-            None => {
-                let present = self.look_at_target(&session, &to).await?;
-                (to, None, present)
-            }
+        let (target, create, present) = if let Some(name) = &self.create {
+            refuse_existing(&session, name).await?;
+            let statement = create_statement(name, manifest);
+            (to.with_database(name), Some(CreateDatabase { through: to, statement }), 0)
+        } else {
+            let present = self.look_at_target(&session, &to).await?;
+            (to, None, present)
         };
+        let globals =
+            if self.globals { Some((app.target(&self.to)?, reader.globals().await?)) } else { None };
         let options =
             RestoreOptions { data_bytes: data_bytes(manifest), expected: expected(manifest)?, ..options };
         Ok(Prepared {
             target,
             create,
+            globals,
             options,
             entries,
             reader: Arc::new(reader),
@@ -205,7 +211,7 @@ impl Prepared {
 
     /// Where it goes: host, port and database.
     pub fn target(&self) -> String {
-        self.target.display().to_string()
+        self.target.display()
     }
 
     /// Restores.
@@ -218,6 +224,9 @@ impl Prepared {
         progress: Arc<dyn Progress>,
         stop: &CancellationToken,
     ) -> Result<RestoreReport> {
+        if let Some((server, text)) = &self.globals {
+            globals::apply(&Session::open(server).await?, text).await?;
+        }
         if let Some(create) = &self.create {
             let session = Session::open(&create.through).await?;
             session.execute(&create.statement).await.map_err(|error| {
@@ -282,7 +291,7 @@ fn create_statement(name: &str, manifest: &Manifest) -> String {
     let libc = server.locale_provider.as_deref().is_none_or(|provider| provider == "libc");
     for (word, value) in [("LC_COLLATE", &server.collation), ("LC_CTYPE", &server.ctype)] {
         if let Some(value) = value.as_ref().filter(|_| libc) {
-            sql.push_str(&format!(" {word} {}", quote::literal(value)));
+            let _ = write!(sql, " {word} {}", quote::literal(value));
         }
     }
     sql

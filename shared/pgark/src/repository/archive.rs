@@ -11,8 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Compression, Encryption, Identities, SealedWriter};
 use crate::store::ByteStream;
 
-/// The most that a table of contents may take in memory. PostgreSQL's regression database has 1 MiB of it.
-const TOC_BYTES_MAX: usize = 1 << 30;
+/// The most that a table of contents, or the globals, may take in memory. PostgreSQL's regression database has 1 MiB
+/// of the first.
+const WHOLE_BYTES_MAX: usize = 1 << 30;
 
 /// Text grows when it is read out of pages, and shrinks when it is compressed: the estimate errs to the large side,
 /// because too many parts are an error and too large ones are not.
@@ -155,17 +156,33 @@ impl BackupReader {
     /// # Errors
     /// When it is missing, damaged, or larger than memory allows.
     pub async fn toc(&self) -> Result<Vec<u8>> {
-        let record = self.record(&ArchiveFile::Toc.archive_name())?;
+        self.read_whole(&ArchiveFile::Toc).await
+    }
+
+    /// Reads the roles, memberships, settings and tablespaces, as SQL.
+    ///
+    /// # Errors
+    /// When the backup has none, because it is one of data only; or when they are damaged.
+    pub async fn globals(&self) -> Result<String> {
+        String::from_utf8(self.read_whole(&ArchiveFile::Globals).await?).map_err(|error| {
+            Error::new(ErrorKind::ObjectDamaged, "is not text")
+                .on(ArchiveFile::Globals.archive_name())
+                .because(error)
+        })
+    }
+
+    async fn read_whole(&self, file: &ArchiveFile<'_>) -> Result<Vec<u8>> {
+        let record = self.record(&file.archive_name())?;
         let mut stream = self.open_record(record).await?;
-        let mut toc = Vec::new();
+        let mut whole = Vec::new();
         while let Some(piece) = stream.try_next().await? {
-            if toc.len() + piece.len() > TOC_BYTES_MAX {
-                let message = format!("is larger than {TOC_BYTES_MAX} bytes");
+            if whole.len() + piece.len() > WHOLE_BYTES_MAX {
+                let message = format!("is larger than {WHOLE_BYTES_MAX} bytes");
                 return Err(Error::new(ErrorKind::ObjectTooLarge, message).on(record.name.clone()));
             }
-            toc.extend_from_slice(&piece);
+            whole.extend_from_slice(&piece);
         }
-        Ok(toc)
+        Ok(whole)
     }
 
     fn record(&self, archive_name: &str) -> Result<&ObjectRecord> {

@@ -100,6 +100,7 @@ async fn objects_read_back_through_the_repository() {
                 archive_name: file.archive_name(),
                 sealed: object.finish().await.unwrap(),
                 rows: None,
+                fingerprint: None,
             };
             assert!(folder.path().join(backup.key(&record.name)).exists());
             let read = repository.open_object(&backup, &record, Some(&identities)).await.unwrap();

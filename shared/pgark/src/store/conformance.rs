@@ -286,6 +286,7 @@ async fn sizes_are_limited(store: &Store) {
     assert!(error.object().unwrap().contains("limit/a"));
 }
 
+// The S3 store runs it in tests/suites/store.rs, against a real server.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,23 +301,5 @@ mod tests {
         let missing = Store::open(&missing, &StoreOptions::default()).await.unwrap();
         run_on_missing(&missing).await;
         run_writes_on_missing(&missing).await;
-    }
-
-    /// `PGARK_TEST_S3_ENDPOINT=http://127.0.0.1:8333 AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… cargo test -p pgark --
-    /// --ignored s3`; the server must have no bucket named like the ones here.
-    #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "needs an S3 server, given by PGARK_TEST_S3_ENDPOINT"]
-    async fn s3_keeps_the_contract() {
-        let endpoint = std::env::var("PGARK_TEST_S3_ENDPOINT").expect("PGARK_TEST_S3_ENDPOINT is set");
-        let options = StoreOptions { endpoint_url: Some(endpoint), region: None, session: 7 };
-        let run_id = jiff::Timestamp::now().as_millisecond();
-        for prefix in ["", "/some/prefix"] {
-            let url = format!("s3://conformance-{run_id}-{}{prefix}", prefix.len()).parse().unwrap();
-            let store = Store::open(&url, &options).await.unwrap();
-            run_on_missing(&store).await;
-            let Store::S3(s3) = &store else { panic!("an S3 address opens an S3 store") };
-            s3.create_bucket().await.unwrap();
-            run(&store).await;
-        }
     }
 }

@@ -5,11 +5,10 @@
 use std::fmt::Write as _;
 
 use super::{Entry, Plain, object};
-use crate::catalog::functions::settings;
 use crate::catalog::grants::Grants;
 use crate::catalog::{Address, Catalog, Parts, class};
 use crate::session::{Row, Session};
-use crate::{Error, ErrorKind, Result, quote};
+use crate::{Error, ErrorKind, Result, guc, quote};
 
 pub(super) async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
     let version = catalog.server.version_num;
@@ -146,7 +145,7 @@ async fn properties(session: &Session, row: &Row) -> Result<Option<Entry>> {
             Some(role) => format!("ROLE {} IN DATABASE {name}", quote::identifier(role)),
             None => format!("DATABASE {name}"),
         };
-        if let Some(assignment) = settings::assignment(row.text("setting")?)? {
+        if let Some(assignment) = guc::assignment(row.text("setting")?)? {
             let _ = writeln!(create, "ALTER {target} SET {assignment};");
         }
     }

@@ -19,15 +19,17 @@ pub(crate) fn sample(id: BackupId, source: &str, tier: Tier) -> Manifest {
         archive_name: archive_name.into(),
         sealed,
         rows,
+        fingerprint: rows.map(|_| format!("xxh3-128-sum:{:032x}", 255)),
     };
     let tables = vec![TableRecord {
         schema: "public".into(),
         name: "orders".into(),
         rows: 42,
-        fingerprint: "00ff".into(),
+        fingerprint: format!("xxh3-128-sum:{:032x}", 255),
         columns: vec!["id".into(), "note".into()],
         objects: vec![name.into()],
         plain_bytes: 1000,
+        loaded_through: Some("public.all_orders".into()),
     }];
     let large = "data/large-objects-00001.dat.zst.age";
     let objects = vec![

@@ -1,4 +1,5 @@
-//! Settings that are stored with functions (`proconfig`), databases and roles (`setconfig`), as SET takes them.
+//! Server settings as SQL: the SET clauses of functions (`proconfig`), and the settings of roles and databases
+//! (`setconfig`).
 //!
 //! A few settings hold a list whose elements the server quoted in its own way when it stored them. Those have
 //! to be taken apart and quoted one by one, or the list would come back as a single name.
@@ -21,7 +22,7 @@ const QUOTED_LISTS: &[&str] = &[
 ];
 
 /// The SET clauses for an array of `name=value`, each on a line of its own.
-pub(super) fn clauses(config: &str) -> Result<String> {
+pub(crate) fn clauses(config: &str) -> Result<String> {
     let mut text = String::new();
     for setting in array_elements(config).ok_or_else(|| malformed(config))? {
         if let Some(assignment) = assignment(&setting)? {
@@ -32,8 +33,8 @@ pub(super) fn clauses(config: &str) -> Result<String> {
     Ok(text)
 }
 
-/// `name TO value` for a stored `name=value` (`makeAlterConfigCommand`); nothing if it has no equals sign.
-pub(in crate::catalog) fn assignment(setting: &str) -> Result<Option<String>> {
+/// `name TO value` for one `name=value` as the server stores it (`makeAlterConfigCommand` in `dumputils.c`).
+pub(crate) fn assignment(setting: &str) -> Result<Option<String>> {
     let Some((name, value)) = setting.split_once('=') else { return Ok(None) };
     let value = if QUOTED_LISTS.iter().any(|list| list.eq_ignore_ascii_case(name)) {
         list(value).ok_or_else(|| malformed(setting))?
@@ -44,7 +45,7 @@ pub(in crate::catalog) fn assignment(setting: &str) -> Result<Option<String>> {
 }
 
 fn malformed(config: &str) -> Error {
-    Error::new(ErrorKind::Catalog, format!("the stored setting {config:?} cannot be parsed"))
+    Error::new(ErrorKind::Catalog, format!("the setting {config:?} cannot be parsed"))
         .hint("Set it anew with ALTER FUNCTION, DATABASE or ROLE … SET.")
 }
 
