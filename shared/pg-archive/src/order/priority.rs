@@ -26,7 +26,6 @@ pub(super) fn section(kind: &Kind) -> Place {
         | Kind::Plain(_)
         | Kind::Function(_)
         | Kind::Aggregate(_)
-        | Kind::Plain(_)
         | Kind::Table(_)
         | Kind::TableAttach(_)
         | Kind::ColumnDefault(_)
