@@ -123,7 +123,13 @@ async fn identify(
         "SELECT o.oid, i.type, i.identity, i.schema,
            ARRAY(SELECT d.deptype::text || ' ' || d.refclassid || ' ' || d.refobjid FROM pg_catalog.pg_depend d
                  WHERE d.classid = {class_oid} AND d.objid = o.oid AND d.objsubid = 0
-                   AND d.deptype IN ('i', 'a', 'P', 'S')) AS owners
+                   AND d.deptype IN ('i', 'a', 'P', 'S')
+                 UNION ALL -- the index of a constraint hangs on its table by way of the constraint
+                 SELECT t.deptype::text || ' ' || t.refclassid || ' ' || t.refobjid
+                 FROM pg_catalog.pg_depend d, pg_catalog.pg_depend t
+                 WHERE d.classid = {class_oid} AND d.objid = o.oid AND d.objsubid = 0 AND d.deptype = 'i'
+                   AND d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+                   AND t.classid = d.refclassid AND t.objid = d.refobjid AND t.deptype IN ('a', 'S')) AS owners
          FROM unnest('{{{list}}}'::pg_catalog.oid[]) AS o(oid),
            LATERAL pg_catalog.pg_identify_object({class_oid}, o.oid, 0) AS i"
     );
