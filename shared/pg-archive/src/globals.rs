@@ -1,5 +1,5 @@
 //! What belongs to the whole cluster and yet to a database's life: roles, their memberships and settings, tablespaces
-//! (`pg_dumpall --globals-only`, `src/bin/pg_dump/pg_dumpall.c`), and the settings of the database itself.
+//! (`pg_dumpall --globals-only`, `src/bin/pg_dump/pg_dumpall.c`).
 //!
 //! The text is for psql or for `pgark restore --globals` and is not part of the archive. Passwords are never in it: a
 //! role that is made from it cannot log in by password before somebody gives it one.
@@ -22,14 +22,18 @@ const BOOTSTRAP_SUPERUSER: u32 = 10;
 /// # Errors
 /// When the catalogs cannot be read.
 pub(crate) async fn read(session: &Session) -> Result<String> {
-    let mut sql = String::from("-- Roles, without passwords\n\n");
-    roles(session, &mut sql).await?;
-    sql.push_str("\n-- Memberships\n\n");
-    memberships(session, &mut sql).await?;
-    sql.push_str("\n-- Settings of roles and of the database\n\n");
-    settings(session, &mut sql).await?;
-    sql.push_str("\n-- Tablespaces\n\n");
-    tablespaces(session, &mut sql).await?;
+    let mut sql = String::new();
+    for (heading, part) in [
+        ("Roles, without passwords", roles(session).await?),
+        ("Memberships", memberships(session).await?),
+        ("Settings of roles", settings(session).await?),
+        ("Tablespaces", tablespaces(session).await?),
+    ] {
+        // A heading belongs to the statement behind it: a comment alone is no statement.
+        if !part.is_empty() {
+            let _ = write!(sql, "-- {heading}\n\n{part}\n");
+        }
+    }
     Ok(sql)
 }
 
@@ -52,13 +56,11 @@ pub async fn apply(session: &Session, text: &str) -> Result<Applied> {
     let mut applied = Applied::default();
     let mut failures = Vec::new();
     for statement in SqlText::statements(text)? {
-        // The headings are comments in front of a statement.
-        let sql = statement.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
-        match session.execute(&sql).await {
+        match session.execute(&statement).await {
             Ok(()) => applied.statements += 1,
             Err(error) if exists_already(&error) => applied.existed += 1,
             Err(error) if error.kind == ErrorKind::ConnectionLost => return Err(error),
-            Err(error) => failures.push(format!("{}: {}", sql.trim(), error.message)),
+            Err(error) => failures.push(format!("{}: {}", statement.trim(), error.message)),
         }
     }
     if failures.is_empty() {
@@ -77,7 +79,8 @@ fn exists_already(error: &Error) -> bool {
 }
 
 /// CREATE ROLE and then ALTER ROLE, so that a role which exists already gets its properties too (`dumpRoles`).
-async fn roles(session: &Session, sql: &mut String) -> Result<()> {
+async fn roles(session: &Session) -> Result<String> {
+    let mut sql = String::new();
     let rows = session
         .rows(
             "SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, \
@@ -112,7 +115,7 @@ async fn roles(session: &Session, sql: &mut String) -> Result<()> {
             let _ = writeln!(sql, "COMMENT ON ROLE {name} IS {};", literal(comment));
         }
     }
-    Ok(())
+    Ok(sql)
 }
 
 /// One membership.
@@ -127,7 +130,8 @@ struct Membership {
 }
 
 /// GRANT role TO member, in an order in which each grantor may already grant (`dumpRoleMembership`).
-async fn memberships(session: &Session, sql: &mut String) -> Result<()> {
+async fn memberships(session: &Session) -> Result<String> {
+    let mut sql = String::new();
     let with_options = session.version_num() >= 160_000;
     let options = if with_options {
         "a.inherit_option, a.set_option"
@@ -172,7 +176,7 @@ async fn memberships(session: &Session, sql: &mut String) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(sql)
 }
 
 fn membership(row: &Row, with_options: bool) -> Result<Membership> {
@@ -210,36 +214,28 @@ impl Membership {
     }
 }
 
-/// ALTER ROLE … SET, ALTER DATABASE … SET, ALTER ROLE … IN DATABASE … SET.
-async fn settings(session: &Session, sql: &mut String) -> Result<()> {
+/// ALTER ROLE … SET, for every database (`dumpUserConfig`). The settings of this one are in the archive.
+async fn settings(session: &Session) -> Result<String> {
+    let mut sql = String::new();
     let rows = session
         .rows(
-            "SELECT r.rolname AS role, d.datname AS database, c.setting FROM pg_catalog.pg_db_role_setting s \
-             LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
-             LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, \
+            "SELECT r.rolname AS role, c.setting FROM pg_catalog.pg_db_role_setting s \
+             LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, \
              LATERAL pg_catalog.unnest(s.setconfig) AS c(setting) \
-             WHERE (s.setdatabase = 0 OR d.datname = pg_catalog.current_database()) \
-             AND (s.setrole = 0 OR r.rolname !~ '^pg_') ORDER BY 1, 2, 3",
+             WHERE s.setdatabase = 0 AND (s.setrole = 0 OR r.rolname !~ '^pg_') ORDER BY 1, 2",
         )
         .await?;
     for row in rows {
         let Some(assignment) = guc::assignment(row.text("setting")?)? else { continue };
-        let (role, database) = (row.optional("role")?, row.optional("database")?);
-        let target = match (role, database) {
-            (Some(role), Some(database)) => {
-                format!("ROLE {} IN DATABASE {}", identifier(role), identifier(database))
-            }
-            (Some(role), None) => format!("ROLE {}", identifier(role)),
-            (None, Some(database)) => format!("DATABASE {}", identifier(database)),
-            (None, None) => "ROLE ALL".to_owned(),
-        };
-        let _ = writeln!(sql, "ALTER {target} SET {assignment};");
+        let role = row.optional("role")?.map_or_else(|| "ALL".to_owned(), identifier);
+        let _ = writeln!(sql, "ALTER ROLE {role} SET {assignment};");
     }
-    Ok(())
+    Ok(sql)
 }
 
 /// CREATE TABLESPACE (`dumpTablespaces`). Their folders must exist where they are restored.
-async fn tablespaces(session: &Session, sql: &mut String) -> Result<()> {
+async fn tablespaces(session: &Session) -> Result<String> {
+    let mut sql = String::new();
     let rows = session
         .rows(
             "SELECT spcname, pg_catalog.pg_get_userbyid(spcowner) AS owner, \
@@ -262,5 +258,5 @@ async fn tablespaces(session: &Session, sql: &mut String) -> Result<()> {
             let _ = writeln!(sql, "COMMENT ON TABLESPACE {name} IS {};", literal(comment));
         }
     }
-    Ok(())
+    Ok(sql)
 }
