@@ -55,7 +55,7 @@ impl ErrorKind {
             Self::Storage => "archive.storage",
             Self::Target => "restore.target",
             Self::Mismatch => "restore.mismatch",
-            Self::Usage => "usage",
+            Self::Usage => "usage.invalid",
         }
     }
 }
