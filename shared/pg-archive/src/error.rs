@@ -39,6 +39,23 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind but those of [`connect`](crate::connect), for documentation and its tests.
+    pub const ALL: [Self; 13] = [
+        Self::ConnectionLost,
+        Self::Statement,
+        Self::Permission,
+        Self::LockTimeout,
+        Self::Cancelled,
+        Self::Stopped,
+        Self::Catalog,
+        Self::Census,
+        Self::Archive,
+        Self::Storage,
+        Self::Target,
+        Self::Mismatch,
+        Self::Usage,
+    ];
+
     /// The stable code of this kind, listed in docs/errors.md and never reused.
     pub fn code(self) -> &'static str {
         match self {

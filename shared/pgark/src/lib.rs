@@ -6,6 +6,8 @@
 
 pub mod app;
 pub mod config;
+#[cfg(test)]
+mod documentation;
 pub mod error;
 pub mod jobs;
 #[cfg(feature = "lambda")]

@@ -39,6 +39,23 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind, for documentation and its tests.
+    pub const ALL: [Self; 13] = [
+        Self::UnknownHost,
+        Self::Refused,
+        Self::Timeout,
+        Self::Other,
+        Self::Tls,
+        Self::SessionAttributes,
+        Self::Unavailable,
+        Self::TooManyConnections,
+        Self::Authentication,
+        Self::NoDatabase,
+        Self::Lost,
+        Self::Pooler,
+        Self::ReaderEndpoint,
+    ];
+
     /// Stable code, listed in the manual.
     pub fn code(self) -> &'static str {
         match self {
