@@ -72,14 +72,15 @@ const CHUNKED: (&[&str], [Way; 4]) = (
     ],
 );
 
-/// Loads every fixture that fits into one database.
-fn everything(server: &Postgres) -> anyhow::Result<Database<'_>> {
+/// Loads every kind of object, and more scripts.
+fn load<'a>(server: &'a Postgres, scripts: &[&str]) -> anyhow::Result<Database<'a>> {
     // Roles are the server's: two tests at a time would be in each other's way.
     static LOADING: [Mutex<()>; MAJORS.len()] = [const { Mutex::new(()) }; MAJORS.len()];
     let at = MAJORS.iter().position(|major| *major == server.major()).context("no such major version")?;
     let _loading = LOADING[at].lock().unwrap_or_else(PoisonError::into_inner);
-    let database = server.create_database("everything")?;
-    for script in [&fixtures::objects(server.major()), fixtures::CONTENT, fixtures::SHOP] {
+    let database = server.create_database("source")?;
+    database.query(&fixtures::objects(server.major()))?;
+    for script in scripts {
         database.query(script)?;
     }
     Ok(database)
@@ -93,7 +94,7 @@ fn most_chunks(manifest: &Value) -> usize {
 
 fn everything_comes_back(major: u32) -> Result {
     let server = Postgres::shared(major)?;
-    let source = everything(server)?;
+    let source = load(server, &[fixtures::CONTENT, fixtures::SHOP])?;
     let before = Text::of(&source.url())?;
     for (flags, ways) in [WHOLE, CHUNKED] {
         let vault = Vault::new()?;
