@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 
 fn event_files() -> BTreeMap<String, Value> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../events/backup");
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries =
+        std::fs::read_dir(folder).expect("the folder of events").map(|entry| entry.expect("a file").path());
     let read = |path: PathBuf| {
-        assert_eq!(path.extension().unwrap(), "json", "{}", path.display());
-        let event = serde_json::from_str(&std::fs::read_to_string(&path).unwrap());
-        (path.file_stem().unwrap().to_str().unwrap().to_owned(), event.unwrap())
+        assert!(path.extension().is_some_and(|extension| extension == "json"), "{}", path.display());
+        let event = std::fs::read_to_string(&path).expect("an event");
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        (name, serde_json::from_str(&event).expect("JSON"))
     };
     entries.map(read).collect()
 }

@@ -155,7 +155,6 @@ fn bad_settings_get_one_message_with_all_that_is_wrong() -> Result {
 
 #[test]
 fn a_bad_connection_string_is_explained_without_its_password() -> Result {
-    let source = Source::with("create table t as select 1 as i")?;
     let place = Place::folder()?;
     for (url, parts) in [
         ("postgresql://u:hunter2@host:port/db", &["port"][..]),
