@@ -64,7 +64,8 @@ fn no_code_is_missing_from_the_lists_of_kinds() {
             spelled += 1;
         }
     }
-    let lists = [ErrorKind::ALL.len(), pg_archive::ErrorKind::ALL.len(), pg_archive::connect::ErrorKind::ALL.len()];
+    let lists =
+        [ErrorKind::ALL.len(), pg_archive::ErrorKind::ALL.len(), pg_archive::connect::ErrorKind::ALL.len()];
     assert_eq!(spelled, lists.iter().sum::<usize>());
 }
 
@@ -85,7 +86,8 @@ fn the_readme_lists_every_setting() {
 
 fn resolve(file: &str) -> Settings {
     let needs = Needs { database: true, store: true, encryption: true };
-    let origins = Origins { flags: RawSettings::default(), environment: &|_| None, file: Some(file), cores: 2 };
+    let origins =
+        Origins { flags: RawSettings::default(), environment: &|_| None, file: Some(file), cores: 2 };
     Settings::resolve(origins, needs).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
@@ -98,13 +100,19 @@ fn the_example_file_is_enough_for_a_backup() {
 /// A key that is commented out has no blank behind its `#`.
 #[test]
 fn the_example_file_shows_every_key_as_it_may_be_written() {
-    let complete: String = EXAMPLE.lines().map(|line| line.strip_prefix('#').unwrap_or(line)).fold(
-        String::new(),
-        |text, line| if line.starts_with(' ') { text } else { text + line + "\n" },
-    );
+    let mut complete = String::new();
+    for line in EXAMPLE.lines() {
+        match line.strip_prefix('#') {
+            Some(prose) if prose.is_empty() || prose.starts_with(' ') => continue,
+            Some(setting) => complete.push_str(setting),
+            None => complete.push_str(line),
+        }
+        complete.push('\n');
+    }
     resolve(&complete);
     for (key, _) in RawSettings::NAMES {
-        let shown = complete.lines().filter(|line| line.split_once(" = ").is_some_and(|(left, _)| left == *key));
+        let shown =
+            complete.lines().filter(|line| line.split_once(" = ").is_some_and(|(left, _)| left == *key));
         assert_eq!(shown.count(), 1, "{key}");
     }
 }
