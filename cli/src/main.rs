@@ -15,7 +15,11 @@ use clap::Parser as _;
 async fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return output::usage(&error),
+        Err(error) => {
+            // Nothing was parsed, so nothing says whether --json was given but the arguments themselves.
+            let json = std::env::args_os().any(|argument| argument == "--json");
+            return output::usage(&error, json);
+        }
     };
     output::init_logging(args.global.verbose);
     let json = args.global.json;

@@ -2,10 +2,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // this is the place for it
 
 use std::error::Error as StdError;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use pgark::{Error, Exit};
+use pgark::{Error, ErrorKind, Exit};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -20,6 +20,7 @@ pub(crate) fn init_logging(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(verbose > 0)
         .init();
@@ -108,7 +109,8 @@ fn causes(error: &Error) -> Vec<String> {
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
-        if !said.contains(&text) {
+        // The driver's words around what the server said, which is in the message.
+        if text != "db error" && !said.contains(text.trim_start_matches("ERROR: ")) {
             said.push_str(&text);
             causes.push(text);
         }
@@ -118,7 +120,13 @@ fn causes(error: &Error) -> Vec<String> {
 }
 
 /// Reports a command line that cannot be understood, or prints the help that was asked for.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+pub(crate) fn usage(error: &clap::Error, as_json: bool) -> ExitCode {
+    if error.use_stderr() && as_json {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        let usage = Error::new(ErrorKind::Usage, message).hint("See pgark --help.");
+        return failure(&usage, true);
+    }
     let _ = error.print();
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
     ExitCode::from(exit as u8)

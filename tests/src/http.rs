@@ -47,18 +47,32 @@ impl Request {
         Ok(Self { command, body: None })
     }
 
-    pub(crate) fn body(mut self, body: &[u8]) -> Self {
-        self.command.args(["--data-binary", "@-", "--header", "content-type: application/octet-stream"]);
-        self.body = Some(body.to_owned());
+    pub(crate) fn body(self, body: &[u8]) -> Self {
+        self.body_of_type("application/octet-stream", body)
+    }
+
+    pub(crate) fn body_of_type(self, content_type: &str, body: &[u8]) -> Self {
+        let mut request = self.header("content-type", content_type);
+        request.command.args(["--data-binary", "@-"]);
+        request.body = Some(body.to_owned());
+        request
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.command.args(["--header", &format!("{name}: {value}")]);
         self
     }
 
     /// Signs with AWS Signature Version 4, for S3.
-    pub(crate) fn sign_for_s3(mut self, region: &str, access_key: &str, secret_key: &str) -> Self {
+    pub(crate) fn sign_for_s3(self, region: &str, access_key: &str, secret_key: &str) -> Self {
+        self.header("x-amz-content-sha256", "UNSIGNED-PAYLOAD").sign("s3", region, access_key, secret_key)
+    }
+
+    /// Signs with AWS Signature Version 4.
+    pub(crate) fn sign(mut self, service: &str, region: &str, access_key: &str, secret_key: &str) -> Self {
         self.command
-            .args(["--aws-sigv4", &format!("aws:amz:{region}:s3")])
-            .args(["--user", &format!("{access_key}:{secret_key}")])
-            .args(["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]);
+            .args(["--aws-sigv4", &format!("aws:amz:{region}:{service}")])
+            .args(["--user", &format!("{access_key}:{secret_key}")]);
         self
     }
 

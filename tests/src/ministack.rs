@@ -5,10 +5,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
+use serde_json::{Value, json};
 
-use crate::supervised::{Supervised, free_ports};
-use crate::{http, places};
+use crate::http::{self, Request};
+use crate::places;
+use crate::supervised::{Supervised, free_ports, unique_number};
 
 const START_LIMIT: Duration = Duration::from_mins(1);
 
@@ -60,6 +62,27 @@ impl Ministack {
             ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
             ("AWS_REGION", "us-east-1".to_owned()),
         ]
+    }
+
+    /// Creates a secret whose name starts with `prefix` and that no other test has; returns its ARN.
+    pub fn create_secret(&self, prefix: &str, text: &str) -> anyhow::Result<String> {
+        let name = format!("{prefix}-{}-{}", std::process::id(), unique_number());
+        let created = self.secrets("CreateSecret", &json!({ "Name": name, "SecretString": text }))?;
+        created["ARN"].as_str().map(str::to_owned).with_context(|| format!("no ARN in {created}"))
+    }
+
+    /// Gives a secret a new current version, as a rotation does.
+    pub fn rotate_secret(&self, arn: &str, text: &str) -> anyhow::Result<()> {
+        self.secrets("PutSecretValue", &json!({ "SecretId": arn, "SecretString": text })).map(drop)
+    }
+
+    fn secrets(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        let answer = Request::new("POST", &self.endpoint)?
+            .header("x-amz-target", &format!("secretsmanager.{operation}"))
+            .body_of_type("application/x-amz-json-1.1", input.to_string().as_bytes())
+            .sign("secretsmanager", "us-east-1", "test", "test")
+            .send()?;
+        Ok(serde_json::from_slice(&answer.success().with_context(|| operation.to_owned())?)?)
     }
 
     /// Its log so far.

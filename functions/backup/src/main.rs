@@ -1,2 +1,20 @@
-//! Under construction.
-fn main() {}
+//! Lambda function: backs one PostgreSQL database up.
+//!
+//! Events, variables and errors are described in docs/functions.md, the job itself in `pgark::jobs::backup`.
+
+use std::process::ExitCode;
+
+use pgark::app::App;
+use pgark::config::Needs;
+use pgark::jobs::backup::Backup;
+use tokio_util::sync::CancellationToken;
+
+const NEEDS: Needs = Needs { database: true, store: true, encryption: true };
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    pgark::lambda::serve(NEEDS, async |job: Backup, app: &App, stop: &CancellationToken| {
+        job.run(app, &(), stop).await
+    })
+    .await
+}

@@ -82,6 +82,30 @@ pub mod class {
     pub const STATISTIC_EXT: u32 = 3381;
     /// `pg_default_acl`
     pub const DEFAULT_ACL: u32 = 826;
+    /// `pg_foreign_server`
+    pub const FOREIGN_SERVER: u32 = 1417;
+    /// `pg_user_mapping`
+    pub const USER_MAPPING: u32 = 1418;
+    /// `pg_foreign_data_wrapper`
+    pub const FOREIGN_DATA_WRAPPER: u32 = 2328;
+    /// `pg_event_trigger`
+    pub const EVENT_TRIGGER: u32 = 3466;
+    /// `pg_ts_dict`
+    pub const TEXT_SEARCH_DICTIONARY: u32 = 3600;
+    /// `pg_ts_parser`
+    pub const TEXT_SEARCH_PARSER: u32 = 3601;
+    /// `pg_ts_config`
+    pub const TEXT_SEARCH_CONFIGURATION: u32 = 3602;
+    /// `pg_ts_template`
+    pub const TEXT_SEARCH_TEMPLATE: u32 = 3764;
+    /// `pg_subscription`
+    pub const SUBSCRIPTION: u32 = 6100;
+    /// `pg_publication`
+    pub const PUBLICATION: u32 = 6104;
+    /// `pg_publication_rel`
+    pub const PUBLICATION_REL: u32 = 6106;
+    /// `pg_publication_namespace`
+    pub const PUBLICATION_NAMESPACE: u32 = 6237;
 }
 
 /// The lowest OID that `initdb` does not hand out (`FirstNormalObjectId` in `src/include/access/transam.h`).
@@ -126,6 +150,8 @@ impl Parts {
     pub const GRANTS: Self = Self(16);
     /// Row security of it.
     pub const POLICY: Self = Self(32);
+    /// What stands beside its definition in entries of their own: the user mappings of a foreign server.
+    pub const FURTHER: Self = Self(64);
     /// Everything.
     pub const ALL: Self = Self(0xff);
 
@@ -284,6 +310,17 @@ pub struct Server {
     pub in_recovery: bool,
 }
 
+/// An object that is there, but of which the role may not see all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden {
+    /// Its kind, in the server's words (`pg_identify_object`).
+    pub kind: String,
+    /// Its identity, quoted.
+    pub identity: String,
+    /// The system catalog that the role would have to read.
+    pub catalog: &'static str,
+}
+
 /// Everything that was read from the catalogs.
 #[derive(Debug, Default)]
 pub struct Catalog {
@@ -303,6 +340,8 @@ pub struct Catalog {
     pub extension_members: HashMap<Address, DumpId>,
     /// What a user should know, though the dump goes on.
     pub warnings: Vec<String>,
+    /// Objects that are left out because the role may not see all of them.
+    pub hidden: Vec<Hidden>,
     objects: Vec<Object>,
     by_address: HashMap<Address, DumpId>,
 }

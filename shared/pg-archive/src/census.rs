@@ -45,12 +45,13 @@ const PARTS_OF_OTHERS: &[(&str, &str)] = &[
     ("pg_trigger", "c.tgisinternal OR c.tgparentid <> 0"),
 ];
 
-/// Catalogs of this database (not of the whole server) whose rows have an OID.
+/// Catalogs of this database (not of the whole server) whose rows have an OID. User mappings and subscriptions stand in
+/// catalogs that most roles may not read; their families note each one they cannot dump ([`Catalog::hidden`]).
 const CATALOGS: &str = "\
 SELECT c.oid, c.relname FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'oid' AND a.attnum > 0
 WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relkind = 'r'
-  AND (NOT c.relisshared OR c.relname = 'pg_subscription')
+  AND NOT c.relisshared AND c.relname <> 'pg_user_mapping'
 ORDER BY c.relname";
 
 /// Counts. Returns what the archive would not hold, sorted.
@@ -58,9 +59,16 @@ ORDER BY c.relname";
 /// # Errors
 /// When the catalogs cannot be read.
 pub async fn take(catalog: &Catalog, session: &Session) -> Result<Vec<Missing>> {
-    let mut missing = Vec::new();
+    let hidden = catalog.hidden.iter();
+    let mut missing: Vec<Missing> = hidden
+        .map(|hidden| Missing { kind: hidden.kind.clone(), identity: hidden.identity.clone() })
+        .collect();
     for row in session.rows(CATALOGS).await? {
         let (class_oid, name) = (row.number::<u32>("oid")?, row.string("relname")?);
+        // Large objects are data, and left out with it (`pg_dump --schema-only`).
+        if class_oid == class::LARGEOBJECT_METADATA && !catalog.selection.data {
+            continue;
+        }
         let unknown = unknown_rows(catalog, session, class_oid, &name).await?;
         if !unknown.is_empty() {
             missing.extend(identify(catalog, session, class_oid, &unknown).await?);
@@ -74,16 +82,8 @@ pub async fn take(catalog: &Catalog, session: &Session) -> Result<Vec<Missing>> 
 async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name: &str) -> Result<Vec<u32>> {
     let part =
         PARTS_OF_OTHERS.iter().find(|(table, _)| *table == name).map_or("false", |(_, condition)| condition);
-    // Subscriptions belong to a database but stand in a catalog of the server, which ordinary roles may not read
-    // whole: only these columns are open to them.
-    let database = if name == "pg_subscription" {
-        "AND c.subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
-    } else {
-        ""
-    };
-    let sql = format!(
-        "SELECT c.oid FROM pg_catalog.{name} c WHERE c.oid >= {FIRST_NORMAL_OID} AND NOT ({part}) {database}"
-    );
+    let sql =
+        format!("SELECT c.oid FROM pg_catalog.{name} c WHERE c.oid >= {FIRST_NORMAL_OID} AND NOT ({part})");
     let rows = session.rows(&sql).await.map_err(|error| error.on(format!("catalog {name}")))?;
     let mut unknown = Vec::new();
     for row in rows {

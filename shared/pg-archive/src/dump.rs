@@ -22,6 +22,7 @@ use crate::{Error, ErrorKind, Result, emit, globals, order};
 
 mod copy;
 mod files;
+mod rights;
 mod scan;
 mod snapshot;
 
@@ -171,16 +172,18 @@ async fn unless_stopped<T>(stop: &CancellationToken, work: impl Future<Output = 
 
 fn stopped() -> Error {
     Error::new(ErrorKind::Stopped, "was stopped before it was done")
+        .hint("Nothing of it is kept. Run it again.")
 }
 
 async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Result<Plan> {
     let session = &coordinator.session;
     let mut catalog = read::catalog(session, coordinator.server.clone(), options.selection.clone()).await?;
     let missing = if options.selection.schema { census::take(&catalog, session).await? } else { Vec::new() };
+    tables::plan_data(&mut catalog);
+    rights::check(&catalog, session, options.allow_missing).await?;
     if !missing.is_empty() && !options.allow_missing {
         return Err(census::refusal(&missing));
     }
-    tables::plan_data(&mut catalog);
     tables::order_refreshes(&mut catalog, session).await?;
     if !options.selection.schema {
         tables::order_by_foreign_keys(&mut catalog);

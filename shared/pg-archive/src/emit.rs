@@ -82,8 +82,11 @@ impl<'a> Emitter<'a> {
         id
     }
 
-    /// Adds an entry as it is.
-    pub fn push(&mut self, entry: Entry) {
+    /// Adds an entry as it is, but without empty texts: where there is no statement, `pg_dump` writes none.
+    pub fn push(&mut self, mut entry: Entry) {
+        for text in [&mut entry.definition, &mut entry.drop_statement, &mut entry.copy_statement] {
+            text.take_if(|text| text.is_empty());
+        }
         self.entries.push(entry);
     }
 
@@ -93,10 +96,23 @@ impl<'a> Emitter<'a> {
     /// # Panics
     /// Never: the entry was just pushed.
     pub fn define(&mut self, object: &Object, definition: Definition<'_>) -> &mut Entry {
+        let entry = self.entry(object, object.id, object.address, definition);
+        self.push(entry);
+        self.entries.last_mut().expect("an entry was just pushed")
+    }
+
+    /// Adds an entry that goes with an object's and stands for none of its own, with the object's schema and owner.
+    pub fn accompany(&mut self, object: &Object, definition: Definition<'_>) {
+        let id = self.next_id();
+        let entry = self.entry(object, id, Address::default(), definition);
+        self.push(entry);
+    }
+
+    fn entry(&self, object: &Object, id: DumpId, address: Address, definition: Definition<'_>) -> Entry {
         let schema = object.schema.map(|_| self.catalog.schema_name(object).to_owned());
-        self.entries.push(Entry {
-            id: object.id,
-            address: object.address,
+        Entry {
+            id,
+            address,
             tag: definition.tag,
             desc: definition.desc.to_owned(),
             section: definition.section,
@@ -109,30 +125,16 @@ impl<'a> Emitter<'a> {
             owner: Some(object.owner.clone()),
             dependencies: Vec::new(),
             data_file: None,
-        });
-        self.entries.last_mut().expect("an entry was just pushed")
+        }
     }
 
     /// Adds an entry that hangs on another: a comment, a grant, a label. Returns its number.
     pub fn attach(&mut self, object: &Object, tag: String, desc: &str, sql: String, on: &[DumpId]) -> DumpId {
         let id = self.next_id();
-        let schema = object.schema.map(|_| self.catalog.schema_name(object).to_owned());
-        self.entries.push(Entry {
-            id,
-            address: Address::default(),
-            tag,
-            desc: desc.to_owned(),
-            section: Section::None,
-            definition: Some(sql),
-            drop_statement: Some(String::new()),
-            copy_statement: None,
-            schema,
-            tablespace: None,
-            table_access_method: None,
-            owner: Some(object.owner.clone()),
-            dependencies: on.to_vec(),
-            data_file: None,
-        });
+        let definition = Definition { tag, desc, section: Section::None, create: sql, drop: String::new() };
+        let mut entry = self.entry(object, id, Address::default(), definition);
+        entry.dependencies = on.to_vec();
+        self.push(entry);
         id
     }
 

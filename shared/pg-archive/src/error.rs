@@ -72,7 +72,7 @@ impl ErrorKind {
             Self::Storage => "archive.storage",
             Self::Target => "restore.target",
             Self::Mismatch => "restore.mismatch",
-            Self::Usage => "usage",
+            Self::Usage => "usage.invalid",
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What belongs to the whole cluster and yet to a database's life: roles, their memberships and settings, tablespaces
-//! (`pg_dumpall --globals-only`, `src/bin/pg_dump/pg_dumpall.c`), and the settings of the database itself.
+//! (`pg_dumpall --globals-only`, `src/bin/pg_dump/pg_dumpall.c`).
 //!
 //! The text is for psql or for `pgark restore --globals` and is not part of the archive. Passwords are never in it: a
 //! role that is made from it cannot log in by password before somebody gives it one.
@@ -26,7 +26,7 @@ pub(crate) async fn read(session: &Session) -> Result<String> {
     for (heading, part) in [
         ("Roles, without passwords", roles(session).await?),
         ("Memberships", memberships(session).await?),
-        ("Settings of roles and of the database", settings(session).await?),
+        ("Settings of roles", settings(session).await?),
         ("Tablespaces", tablespaces(session).await?),
     ] {
         // A heading belongs to the statement behind it: a comment alone is no statement.
@@ -214,31 +214,21 @@ impl Membership {
     }
 }
 
-/// ALTER ROLE … SET, ALTER DATABASE … SET, ALTER ROLE … IN DATABASE … SET.
+/// ALTER ROLE … SET, for every database (`dumpUserConfig`). The settings of this one are in the archive.
 async fn settings(session: &Session) -> Result<String> {
     let mut sql = String::new();
     let rows = session
         .rows(
-            "SELECT r.rolname AS role, d.datname AS database, c.setting FROM pg_catalog.pg_db_role_setting s \
-             LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
-             LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, \
+            "SELECT r.rolname AS role, c.setting FROM pg_catalog.pg_db_role_setting s \
+             LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole, \
              LATERAL pg_catalog.unnest(s.setconfig) AS c(setting) \
-             WHERE (s.setdatabase = 0 OR d.datname = pg_catalog.current_database()) \
-             AND (s.setrole = 0 OR r.rolname !~ '^pg_') ORDER BY 1, 2, 3",
+             WHERE s.setdatabase = 0 AND (s.setrole = 0 OR r.rolname !~ '^pg_') ORDER BY 1, 2",
         )
         .await?;
     for row in rows {
         let Some(assignment) = guc::assignment(row.text("setting")?)? else { continue };
-        let (role, database) = (row.optional("role")?, row.optional("database")?);
-        let target = match (role, database) {
-            (Some(role), Some(database)) => {
-                format!("ROLE {} IN DATABASE {}", identifier(role), identifier(database))
-            }
-            (Some(role), None) => format!("ROLE {}", identifier(role)),
-            (None, Some(database)) => format!("DATABASE {}", identifier(database)),
-            (None, None) => "ROLE ALL".to_owned(),
-        };
-        let _ = writeln!(sql, "ALTER {target} SET {assignment};");
+        let role = row.optional("role")?.map_or_else(|| "ALL".to_owned(), identifier);
+        let _ = writeln!(sql, "ALTER ROLE {role} SET {assignment};");
     }
     Ok(sql)
 }

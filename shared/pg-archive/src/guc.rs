@@ -46,7 +46,7 @@ pub(crate) fn assignment(setting: &str) -> Result<Option<String>> {
 
 fn malformed(config: &str) -> Error {
     Error::new(ErrorKind::Catalog, format!("the setting {config:?} cannot be parsed"))
-        .hint("Set it anew with ALTER … SET.")
+        .hint("Set it anew with ALTER FUNCTION, DATABASE or ROLE … SET.")
 }
 
 /// A stored list as SQL literals. An empty list, which `SET … FROM CURRENT` can store, is written as one empty

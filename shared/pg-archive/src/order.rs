@@ -4,9 +4,9 @@
 //! their dependencies demand. Loops are broken as `pg_dump` breaks them (`order/loops`).
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
-use crate::catalog::{Address, Catalog, DumpId, Kind, Object};
+use crate::catalog::{Address, Catalog, DumpId, Kind, Object, tables};
 use crate::emit::Emitted;
 use crate::session::Session;
 use crate::{Error, ErrorKind, Result};
@@ -129,6 +129,7 @@ pub(crate) fn link_entries(catalog: &Catalog, emitted: &mut Emitted) -> Result<(
             *slot = true;
         }
     }
+    let waits = data_to_wait_for(catalog, data_entries);
     for entry in entries.iter_mut() {
         let is_object = (entry.id.0 as usize) < has_entry.len();
         let is_chunk = entry.desc == "TABLE DATA";
@@ -139,18 +140,60 @@ pub(crate) fn link_entries(catalog: &Catalog, emitted: &mut Emitted) -> Result<(
             entry.dependencies = found;
         }
         if entry.section == crate::toc::Section::PostData {
-            let chunks: Vec<DumpId> = entry
-                .dependencies
-                .iter()
-                .filter_map(|needed| data_entries.get(needed))
-                .filter(|chunks| chunks.len() > 1)
-                .flatten()
-                .copied()
-                .collect();
-            entry.dependencies.extend(chunks);
+            let needed: Vec<DumpId> = entry.dependencies.clone();
+            let waited: BTreeSet<DumpId> =
+                needed.iter().filter_map(|table| waits.get(table)).flatten().copied().collect();
+            entry.dependencies.extend(waited.into_iter().filter(|data| !needed.contains(data)));
         }
     }
     Ok(())
+}
+
+/// For each table, the data entries that pg_restore must be told to wait for before it restores what belongs behind
+/// the table's data. A single entry of the table itself is not among them: pg_restore waits for that by itself
+/// (`repoint_table_dependencies` in `pg_backup_archiver.c`).
+///
+/// Constraints and triggers of a parent hold for the rows of its partitions and children, so these must be loaded
+/// first; pg_dump does not say so, and its archives fail there now and then under `pg_restore -j`. Rows that are
+/// loaded through the root of a partition tree can land anywhere in it.
+fn data_to_wait_for(
+    catalog: &Catalog,
+    data_entries: &HashMap<DumpId, Vec<DumpId>>,
+) -> HashMap<DumpId, BTreeSet<DumpId>> {
+    let mut waits: HashMap<DumpId, BTreeSet<DumpId>> = HashMap::new();
+    let mut through_root: HashMap<DumpId, Vec<DumpId>> = HashMap::new();
+    for (object, table) in catalog.tables() {
+        let Some(data) = data_entries.get(&object.id) else { continue };
+        if data.len() > 1 {
+            waits.entry(object.id).or_default().extend(data);
+        }
+        for ancestor in ancestors(catalog, object.id) {
+            waits.entry(ancestor).or_default().extend(data);
+        }
+        if let Some(root) = tables::load_root(catalog, table) {
+            through_root.entry(root).or_default().extend(data);
+        }
+    }
+    if !through_root.is_empty() {
+        for (object, table) in catalog.tables().filter(|(_, table)| table.is_partition) {
+            if let Some(data) = tables::load_root(catalog, table).and_then(|root| through_root.get(&root)) {
+                waits.entry(object.id).or_default().extend(data);
+            }
+        }
+    }
+    waits
+}
+
+/// The tables that a table inherits from or is a partition of, at any distance.
+fn ancestors(catalog: &Catalog, id: DumpId) -> BTreeSet<DumpId> {
+    let mut found = BTreeSet::new();
+    let mut next = vec![id];
+    while let Some(id) = next.pop() {
+        if let Kind::Table(table) = &catalog.get(id).kind {
+            next.extend(table.parents.iter().filter(|parent| found.insert(**parent)));
+        }
+    }
+    found
 }
 
 fn collect(

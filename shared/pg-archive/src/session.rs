@@ -65,6 +65,11 @@ impl Session {
         }
     }
 
+    /// Waits until the connection ends, and says why it did.
+    pub async fn lost(&self) -> Error {
+        self.connection.closed.lost().await.into()
+    }
+
     /// Stops whatever the session runs on the server. Failures do not matter: the connection is closed anyway.
     pub async fn cancel(self) {
         if let Err(error) = self.connection.canceller.cancel().await {
@@ -205,6 +210,9 @@ pub fn statement_error(error: tokio_postgres::Error, sql: &str) -> Error {
     let ours = Error::new(kind, message);
     match server.hint() {
         Some(hint) => ours.hint(hint).because(error),
+        None if kind == ErrorKind::Cancelled => {
+            ours.hint("Somebody, or a timeout of the server, cancelled it. Run it again.").because(error)
+        }
         None => ours.because(error),
     }
 }

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::config::{Needs, Origins, RawSettings, Settings};
+use crate::config::{LIBPQ_HOST, Needs, Origins, RawSettings, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::Repository;
+use crate::secrets::{self, Secrets};
 use crate::store::Store;
 use pg_archive::connect::Target;
 
@@ -43,7 +44,7 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and opens the store. Contacts nobody yet.
+    /// Reads the settings and opens the store; if the database's URL is needed and in a secret, reads that too.
     ///
     /// # Errors
     /// With every problem of the settings at once.
@@ -54,10 +55,44 @@ impl App {
         cores: usize,
         outside: Outside,
     ) -> Result<Self> {
+        let app = Self::load(flags, file, needs, cores, outside).await?;
+        if !needs.database || app.settings.database_secret.is_none() {
+            return Ok(app);
+        }
+        let secrets = Secrets::open(&app.settings).await?;
+        app.with_database_secret(&secrets).await
+    }
+
+    /// As [`open`](Self::open), but contacts nobody: a long-lived process reads the secret before each job, with
+    /// [`with_database_secret`](Self::with_database_secret), because secrets rotate.
+    pub async fn load(
+        flags: RawSettings,
+        file: Option<&str>,
+        needs: Needs,
+        cores: usize,
+        outside: Outside,
+    ) -> Result<Self> {
         let environment = outside.environment;
         let settings = Settings::load(Origins { flags, environment: &environment, file, cores }, needs)?;
         let store = Store::open(settings.store()?, &settings.store_options((outside.random)())).await?;
         Ok(Self { settings, repository: Repository::new(store), outside })
+    }
+
+    /// The same app, with the database URL read from its secret, if it is a secret that holds it.
+    ///
+    /// # Errors
+    /// When the secret cannot be read or does not tell a database.
+    pub async fn with_database_secret(&self, secrets: &Secrets) -> Result<Self> {
+        let settings = match &self.settings.database_secret {
+            Some(reference) => {
+                let text = secrets.read(reference).await?;
+                let host_elsewhere = (self.outside.environment)(LIBPQ_HOST).is_some();
+                let url = secrets::database_url(&text, host_elsewhere).map_err(|e| e.on(reference.id()))?;
+                self.settings.clone().with_database_url(url)
+            }
+            None => self.settings.clone(),
+        };
+        Ok(Self { settings, repository: self.repository.clone(), outside: self.outside })
     }
 
     /// Understands a connection string, with what the environment adds to it as for libpq.

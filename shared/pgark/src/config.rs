@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{SourceName, Tier};
 use crate::seal::{Compression, Encryption, Identities};
 use crate::secret::Secret;
+use crate::secrets::SecretReference;
 use crate::store::StoreOptions;
 
 mod file;
@@ -21,7 +22,7 @@ mod variables;
 
 pub use problems::Problem;
 pub use store_url::StoreUrl;
-pub use variables::{CONFIG_FILE, RawSettings, variable};
+pub use variables::{CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable};
 
 use problems::Problems;
 
@@ -34,7 +35,7 @@ const JOBS_MAX: usize = 64;
 /// Which settings a command cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// A database URL.
+    /// A database URL, or the secret that holds it.
     pub database: bool,
     /// A store.
     pub store: bool,
@@ -46,6 +47,8 @@ pub struct Needs {
 #[derive(Debug, Clone)]
 pub struct Settings {
     database_url: Option<Secret>,
+    /// The secret that holds the database URL, if there is one.
+    pub database_secret: Option<SecretReference>,
     store: Option<StoreUrl>,
     encryption: Option<Encryption>,
     /// The source's name, if set; otherwise it is made from the database's name.
@@ -64,7 +67,9 @@ pub struct Settings {
     pub chunk_bytes: u64,
     /// A custom S3 endpoint.
     pub s3_endpoint: Option<String>,
-    /// The S3 region.
+    /// A custom endpoint for Secrets Manager.
+    pub secrets_endpoint: Option<String>,
+    /// The AWS region.
     pub s3_region: Option<String>,
 }
 
@@ -93,9 +98,17 @@ impl Settings {
         let mut environment = RawSettings::from_environment(origins.environment);
         let region = || (origins.environment)("AWS_DEFAULT_REGION").filter(|region| !region.is_empty());
         environment.s3_region = environment.s3_region.or_else(region);
-        let raw = origins.flags.or(environment).or(file);
+        let layers = [origins.flags, environment, file].map(endpoints_of_layer);
+        let raw = layers.into_iter().reduce(over).unwrap_or_default();
         let settings = validate(&raw, needs, origins.cores, &mut problems);
         if problems.0.is_empty() { Ok(settings) } else { Err(problems.0) }
+    }
+
+    /// The same, with the database URL that a secret holds.
+    #[must_use]
+    pub fn with_database_url(mut self, url: Secret) -> Self {
+        self.database_url = Some(url);
+        self
     }
 
     /// The database URL.
@@ -124,6 +137,22 @@ impl Settings {
     }
 }
 
+/// Puts `higher` over `lower`. Its URL or secret of the database replaces either of them below, so that a flag wins over
+/// a secret that the environment names.
+fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
+    if higher.database_url.is_some() || higher.database_secret.is_some() {
+        (lower.database_url, lower.database_secret) = (None, None);
+    }
+    higher.or(lower)
+}
+
+/// The endpoint of all services is the one of each that has none of its own in the same place.
+fn endpoints_of_layer(mut layer: RawSettings) -> RawSettings {
+    layer.s3_endpoint = layer.s3_endpoint.or_else(|| layer.endpoint.clone());
+    layer.secrets_endpoint = layer.secrets_endpoint.or_else(|| layer.endpoint.clone());
+    layer
+}
+
 fn missing(variable: &str) -> Error {
     Error::new(ErrorKind::Settings, "is not set").on(variable).hint(format!("Set {variable}."))
 }
@@ -135,9 +164,12 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
     let tier = raw.tier.as_deref().map(str::parse::<Tier>);
     let lock_timeout = raw.lock_timeout.as_deref().map(values::duration);
     let chunk_bytes = raw.chunk_bytes.as_deref().map(values::size);
+    let secret = raw.database_secret.as_deref().map(str::parse::<SecretReference>);
+    let [s3_endpoint, secrets_endpoint] = endpoints(raw, problems);
     let jobs_default = cores.clamp(1, JOBS_DEFAULT_MAX);
     let settings = Settings {
         database_url: raw.database_url.as_deref().map(Secret::new),
+        database_secret: problems.keep(variable::database_secret, secret, SecretReference::RULE),
         store: problems.keep(variable::store, store, "Give s3://bucket/prefix or file:///folder."),
         encryption: encryption(raw, needs, problems),
         source: problems.keep(variable::source, source, SourceName::RULE),
@@ -164,16 +196,17 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
         chunk_bytes: problems
             .keep(variable::chunk_bytes, chunk_bytes, "Give bytes, or a size such as 512MiB or 1GiB.")
             .unwrap_or(CHUNK_BYTES_DEFAULT),
-        s3_endpoint: problems.keep(
-            variable::s3_endpoint,
-            raw.s3_endpoint.as_deref().map(endpoint),
-            "Give a URL such as https://account.r2.cloudflarestorage.com.",
-        ),
+        s3_endpoint,
+        secrets_endpoint,
         s3_region: raw.s3_region.clone(),
     };
-    if needs.database && settings.database_url.is_none() {
-        let fix = "Set it to postgresql://user:password@host/database?sslmode=verify-full.";
+    if needs.database && raw.database_url.is_none() && raw.database_secret.is_none() {
+        let fix = "Set it to postgresql://user:password@host/database?sslmode=verify-full, or PGARK_DATABASE_SECRET to the secret that holds this.";
         problems.add(variable::database_url, "is not set", fix);
+    }
+    if raw.database_url.is_some() && raw.database_secret.is_some() {
+        let fix = "Unset one of them: the secret holds the URL.";
+        problems.add(variable::database_secret, "is set, and so is PGARK_DATABASE_URL", fix);
     }
     if needs.store && raw.store.is_none() {
         problems.add(variable::store, "is not set", "Set it to s3://bucket/prefix or file:///folder.");
@@ -226,6 +259,15 @@ fn jobs(text: &str) -> Result<NonZeroUsize, &'static str> {
         Some(jobs) if jobs.get() <= JOBS_MAX => Ok(jobs),
         _ => Err("is not a number from 1 to 64"),
     }
+}
+
+/// The endpoints of S3 and of Secrets Manager. A wrong one is told once, by the variable that was set.
+fn endpoints(raw: &RawSettings, problems: &mut Problems) -> [Option<String>; 2] {
+    let fix = "Give a URL such as https://account.r2.cloudflarestorage.com.";
+    let mut keep = |name, text: &Option<String>| problems.keep(name, text.as_deref().map(endpoint), fix);
+    let general = keep(variable::endpoint, &raw.endpoint);
+    [(variable::s3_endpoint, &raw.s3_endpoint), (variable::secrets_endpoint, &raw.secrets_endpoint)]
+        .map(|(name, text)| if *text == raw.endpoint { general.clone() } else { keep(name, text) })
 }
 
 fn endpoint(text: &str) -> Result<String, &'static str> {

@@ -66,6 +66,14 @@ pub enum ErrorKind {
     ManifestTooNew,
     /// A file on this machine could not be read or written.
     LocalFile,
+    /// The secret does not exist.
+    SecretMissing,
+    /// Reading the secret is not allowed.
+    SecretRefused,
+    /// The secret holds something else than it should.
+    SecretInvalid,
+    /// Secrets Manager could not be asked.
+    SecretUnreachable,
     /// Somebody ended the job.
     Stopped,
     /// PostgreSQL, or the archive itself.
@@ -91,7 +99,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -117,6 +125,10 @@ impl ErrorKind {
         Self::ManifestDamaged,
         Self::ManifestTooNew,
         Self::LocalFile,
+        Self::SecretMissing,
+        Self::SecretRefused,
+        Self::SecretInvalid,
+        Self::SecretUnreachable,
         Self::Stopped,
         Self::Internal,
     ];
@@ -148,6 +160,10 @@ impl ErrorKind {
             Self::ManifestDamaged => ("manifest.damaged", Exit::Damaged),
             Self::ManifestTooNew => ("manifest.too-new", Exit::Failed),
             Self::LocalFile => ("file.failed", Exit::Failed),
+            Self::SecretMissing => ("secret.missing", Exit::Usage),
+            Self::SecretRefused => ("secret.refused", Exit::Failed),
+            Self::SecretInvalid => ("secret.invalid", Exit::Usage),
+            Self::SecretUnreachable => ("secret.unreachable", Exit::Failed),
             Self::Stopped => ("stopped", Exit::Failed),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),
             Self::Internal => ("internal", Exit::Failed),

@@ -1,7 +1,8 @@
 //! What a pgark backup is, where it is kept, and the jobs that work on it.
 //!
 //! PostgreSQL itself is left to the crate `pg-archive`. Time, randomness and the environment are handed in by whoever
-//! runs a job; only `store::s3` knows the AWS SDK; nothing here prints.
+//! runs a job; only `store::s3` and `secrets` know the AWS SDK, only `lambda` the Lambda
+//! runtime; nothing here prints.
 
 pub mod app;
 pub mod config;
@@ -9,9 +10,12 @@ pub mod config;
 mod documentation;
 pub mod error;
 pub mod jobs;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod repository;
 pub mod seal;
 pub mod secret;
+pub mod secrets;
 pub mod store;
 
 pub use error::{Error, ErrorKind, Exit, Result};

@@ -1,5 +1,6 @@
 //! Objects whose statements are known as soon as their row is read: procedural languages, collations, conversions,
-//! casts, transforms, access methods, operators and what groups them.
+//! casts, transforms, access methods, operators and what groups them, text search, foreign servers, event triggers,
+//! publications, subscriptions, and the database itself.
 //!
 //! Nothing that is read later changes them, and no loop of dependencies runs through them, so they need no more than
 //! their text. Each kind has a file below that makes it; here is what they share. Objects that `initdb` made are not
@@ -16,9 +17,15 @@ mod access_methods;
 mod casts;
 mod collations;
 mod conversions;
+mod database;
+mod event_triggers;
+mod foreign_servers;
 mod languages;
 mod operator_classes;
 mod operators;
+mod publications;
+mod subscriptions;
+mod text_search;
 mod transforms;
 
 /// What the entries of such an object are made of.
@@ -26,7 +33,7 @@ mod transforms;
 pub struct Plain {
     /// Kind, in `pg_dump`'s words.
     pub desc: &'static str,
-    /// The kind's place in the order of restore; see `order/priority.rs`.
+    /// The kind's place in the order of restore; see `order/priority.rs`. Below 150 it is restored before data.
     pub priority: u8,
     /// What orders objects of the kind that have the same schema and name (`DOTypeNameCompare`).
     pub sort_key: Vec<String>,
@@ -34,15 +41,33 @@ pub struct Plain {
     tag: String,
     /// SQL that creates it.
     create: String,
-    /// SQL that drops it.
+    /// SQL that drops it; empty if dropping another object drops it.
     drop: String,
     /// The words and the name of COMMENT ON, the name quoted but not qualified.
     described_as: (&'static str, String),
     /// The word of GRANT, if privileges on it can be granted.
     granted_as: Option<&'static str>,
+    /// Entries that go with it and stand for no object of their own.
+    further: Vec<Entry>,
 }
 
-/// Reads all of them. Functions and types must have been read.
+/// An entry beside an object's own.
+#[derive(Clone, Debug)]
+struct Entry {
+    tag: String,
+    desc: &'static str,
+    create: String,
+    drop: String,
+}
+
+impl Plain {
+    /// The section of its kind: what comes before the boundary at 150 makes the database that data is loaded into.
+    pub fn section(&self) -> Section {
+        if self.priority < 150 { Section::PreData } else { Section::PostData }
+    }
+}
+
+/// Reads all of them. Functions, types and tables must have been read.
 pub async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
     languages::read(catalog, session).await?;
     operators::read(catalog, session).await?;
@@ -51,7 +76,13 @@ pub async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
     collations::read(catalog, session).await?;
     conversions::read(catalog, session).await?;
     casts::read(catalog, session).await?;
-    transforms::read(catalog, session).await
+    transforms::read(catalog, session).await?;
+    text_search::read(catalog, session).await?;
+    foreign_servers::read(catalog, session).await?;
+    event_triggers::read(catalog, session).await?;
+    publications::read(catalog, session).await?;
+    subscriptions::read(catalog, session).await?;
+    database::read(catalog, session).await
 }
 
 /// The name of a row's object, quoted and qualified, from its columns `name` and `namespace`.
@@ -80,7 +111,7 @@ pub fn emit(out: &mut Emitter<'_>, object: &Object, plain: &Plain) -> Result<()>
         let definition = Definition {
             tag: plain.tag.clone(),
             desc: plain.desc,
-            section: Section::PreData,
+            section: plain.section(),
             create: plain.create.clone(),
             drop: plain.drop.clone(),
         };
@@ -93,6 +124,12 @@ pub fn emit(out: &mut Emitter<'_>, object: &Object, plain: &Plain) -> Result<()>
     out.describe(object, word, name);
     if let Some(word) = plain.granted_as {
         out.grants(object, word, name);
+    }
+    if object.dumps(Parts::FURTHER) {
+        for further in &plain.further {
+            let Entry { tag, desc, create, drop } = further.clone();
+            out.accompany(object, Definition { tag, desc, section: plain.section(), create, drop });
+        }
     }
     Ok(())
 }

@@ -29,14 +29,20 @@ pub struct Schema {
 /// Reads all schemas.
 ///
 /// What `pg_init_privs` says of `public` counts for nothing: an empty database starts with the privileges of 15
-/// whatever the source had, and they follow an owner's change. So those stand as its initial ones here.
+/// whatever the source had, and they follow an owner's change. So those stand as its initial ones here. Until 14
+/// everybody may CREATE in `public` of an empty database; where the source took that away, it must be taken away
+/// again. `pg_dump` forgets that, and a restore on 14 or older then gives the right back to everybody.
 pub async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
     let rows = session
         .rows(
             "SELECT n.oid, n.nspname, n.nspowner, n.nspacl, \
              pg_catalog.acldefault('n', n.nspowner) AS acldefault, \
              pg_catalog.acldefault('n', n.nspowner) \
-                 || pg_catalog.makeaclitem(0, n.nspowner, 'USAGE', false) AS public_acl \
+                 || pg_catalog.makeaclitem(0, n.nspowner, 'USAGE', false) \
+                 || CASE WHEN pg_catalog.current_setting('server_version_num')::int < 150000 \
+                              AND NOT pg_catalog.has_schema_privilege('public', n.oid, 'CREATE') \
+                         THEN ARRAY[pg_catalog.makeaclitem(0, n.nspowner, 'CREATE', false)] \
+                         ELSE '{}'::pg_catalog.aclitem[] END AS public_acl \
              FROM pg_catalog.pg_namespace n",
         )
         .await?;

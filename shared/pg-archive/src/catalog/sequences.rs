@@ -61,11 +61,12 @@ pub(super) async fn read(catalog: &mut Catalog, session: &Session) -> Result<()>
 }
 
 /// Where each sequence stands, from the sequences themselves: only there is `is_called`. They are not transactional,
-/// so the values are those of now, never older than the snapshot.
+/// so the values are those of now, never older than the snapshot. Those that the role may not read are left to the
+/// check of rights.
 async fn read_values(catalog: &mut Catalog, session: &Session) -> Result<()> {
     let wanted: Vec<(u32, String)> = catalog
         .tables()
-        .filter(|(object, table)| table.relkind == 'S' && object.dump.has(Parts::DATA))
+        .filter(|(object, table)| table.relkind == 'S' && object.dump.has(Parts::DATA) && !table.unreadable)
         .map(|(object, _)| (object.address.oid, catalog.qualified(object)))
         .collect();
     for batch in wanted.chunks(BATCH) {
@@ -231,7 +232,7 @@ fn push_dependent(out: &mut Emitter<'_>, object: &Object, desc: &str, section: S
         desc: desc.to_owned(),
         section,
         definition: Some(sql),
-        drop_statement: Some(String::new()),
+        drop_statement: None,
         copy_statement: None,
         schema: Some(schema),
         tablespace: None,

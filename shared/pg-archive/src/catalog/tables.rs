@@ -80,7 +80,9 @@ pub struct Table {
     pub postponed: bool,
     /// Indexes of it, set when those are read.
     pub indexes: Vec<DumpId>,
-    /// Its TABLE DATA object.
+    /// Whether the role lacks SELECT on it or USAGE on its schema.
+    pub unreadable: bool,
+    /// The object of its rows, or of a sequence's value.
     pub data: Option<DumpId>,
     /// Whether a materialized view is populated.
     pub populated: bool,
@@ -101,6 +103,15 @@ pub struct Table {
     pub unsafe_partitions: bool,
     /// Whether columns and such are worth reading: it is dumped, or the parent of one that is.
     pub interesting: bool,
+}
+
+impl Table {
+    /// Whether it is locked while it is dumped: if its definition or its rows are. Views, sequences and foreign tables
+    /// cannot be locked in this mode by every server; `pg_dump` does not lock them either.
+    pub(crate) fn is_locked(&self, object: &Object) -> bool {
+        let wanted = Parts::DEFINITION.with(Parts::DATA).with(Parts::POLICY);
+        "rp".contains(self.relkind) && object.dump.has(wanted)
+    }
 }
 
 /// What only a foreign table has.

@@ -88,15 +88,25 @@ impl Closed {
         }
         let end =
             if ended_by_query { None } else { within(Some(REASON_TIMEOUT), self.wait()).await.flatten() };
-        let cause = end.as_deref().unwrap_or(error);
-        let failure = classify::failure(String::new(), cause);
-        let text =
-            if cause.is_closed() { "the server closed it without a word".to_owned() } else { failure.cause };
+        Some(self.error(Some(end.as_deref().unwrap_or(error))))
+    }
+
+    /// Waits for the end of the connection, however long that takes, and says why it came.
+    pub async fn lost(&self) -> Error {
+        let cause = self.wait().await;
+        self.error(cause.as_deref())
+    }
+
+    fn error(&self, cause: Option<&tokio_postgres::Error>) -> Error {
+        let failure =
+            cause.filter(|cause| !cause.is_closed()).map(|cause| classify::failure(String::new(), cause));
+        let (text, sqlstate) = match failure {
+            Some(failure) => (failure.cause, failure.sqlstate),
+            None => ("the server closed it without a word".to_owned(), None),
+        };
         let hint = "Try again; the server's log says why it ended the connection.";
-        Some(
-            Error::new(ErrorKind::Lost, format!("connection to {} lost: {text}", self.place), hint)
-                .with_sqlstate(failure.sqlstate),
-        )
+        Error::new(ErrorKind::Lost, format!("connection to {} lost: {text}", self.place), hint)
+            .with_sqlstate(sqlstate)
     }
 }
 

@@ -97,6 +97,8 @@ impl<S: ArchiveSink> Run<'_, S> {
                     Ok(()) => continue,
                     Err(error) => error,
                 },
+                // The rows would be good, but somebody may drop a table whose turn has not come.
+                error = coordinator.lost(), if failure.is_none() => error,
             };
             // The others stop because of the first failure: theirs say nothing new.
             failure.get_or_insert(error);

@@ -15,6 +15,9 @@ const OLDEST_MAJOR: u32 = 13;
 /// How often an idle coordinator says something, lest a firewall or a proxy cut it off.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(30);
 
+/// What people are told of the coordinator.
+const NAME: &str = "the session that holds the snapshot";
+
 /// The snapshot that a backup was taken in.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -142,15 +145,20 @@ impl Coordinator {
 
     /// Says something, so that nobody takes the session for dead, and learns whether it is.
     pub(super) async fn ping(&self) -> Result<()> {
-        self.session
-            .execute("SELECT 1")
-            .await
-            .map_err(|error| error.on("the session that holds the snapshot"))
+        self.session.execute("SELECT 1").await.map_err(|error| error.on(NAME))
+    }
+
+    /// Waits until the session is lost: from then on, nothing holds the locks.
+    pub(super) async fn lost(&self) -> Error {
+        self.session.lost().await.on(NAME)
     }
 
     /// Ends the snapshot after all went well.
     pub(super) async fn finish(self) -> Result<()> {
-        self.session.execute("COMMIT").await
+        match self.session.execute("COMMIT").await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.session.explain(error).await.on(NAME)),
+        }
     }
 
     /// Adds the reason why the connection ended, where the driver only knows that it did.

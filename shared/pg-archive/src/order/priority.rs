@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::by_bytes;
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object, class};
+use crate::toc::Section;
 
 /// The section that an object belongs to (`addBoundaryDependencies`).
 pub(super) enum Place {
@@ -17,13 +18,14 @@ pub(super) enum Place {
 /// their own.
 pub(super) fn section(kind: &Kind) -> Place {
     match kind {
+        Kind::Plain(plain) if plain.section() == Section::PostData => Place::PostData,
         Kind::Schema(_)
         | Kind::Extension(_)
         | Kind::Type(_)
         | Kind::ShellType { .. }
+        | Kind::Plain(_)
         | Kind::Function(_)
         | Kind::Aggregate(_)
-        | Kind::Plain(_)
         | Kind::Table(_)
         | Kind::TableAttach(_)
         | Kind::ColumnDefault(_)

@@ -117,3 +117,48 @@ fn secrets_do_not_show() {
     assert!(!format!("{problems:?}").contains("hunter2"), "{problems:?}");
     assert!(problems[0].message.starts_with("line 1 is not TOML"), "{problems:?}");
 }
+
+#[test]
+fn a_service_has_its_own_endpoint_or_that_of_all() {
+    let general = ("AWS_ENDPOINT_URL", "http://all:1/");
+    let s3 = ("AWS_ENDPOINT_URL_S3", "http://s3:2");
+    let secrets = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://secrets:3");
+    let (all, two, three) = (Some("http://all:1"), Some("http://s3:2"), Some("http://secrets:3"));
+    for (environment, file, expected) in [
+        (vec![], None, [None, None]),
+        (vec![general], None, [all, all]),
+        (vec![s3], None, [two, None]),
+        (vec![general, s3], None, [two, all]),
+        (vec![secrets, general, s3], None, [two, three]),
+        (vec![general], Some("s3_endpoint = 'http://file:4'"), [all, all]),
+        (vec![secrets], Some("endpoint = 'http://all:1'"), [all, three]),
+    ] {
+        let settings = resolve(RawSettings::default(), &environment, file, Needs::default()).unwrap();
+        let found = [settings.s3_endpoint.as_deref(), settings.secrets_endpoint.as_deref()];
+        assert_eq!(found, expected, "{environment:?} {file:?}");
+    }
+    let wrong = [("AWS_ENDPOINT_URL_S3", "s3:2"), ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "https://a:b@h")];
+    let problems = resolve(RawSettings::default(), &wrong, None, Needs::default()).unwrap_err();
+    assert_eq!(settings_of(&problems), wrong.map(|(name, _)| name));
+}
+
+#[test]
+fn the_database_comes_from_a_url_or_a_secret_and_the_nearer_one_wins() {
+    let (url, secret) = (("PGARK_DATABASE_URL", "postgresql://h/db"), ("PGARK_DATABASE_SECRET", "prod/db"));
+    let needs = Needs { database: true, ..Needs::default() };
+    let settings = resolve(RawSettings::default(), &[secret], None, needs).unwrap();
+    assert_eq!(settings.database_secret.as_ref().unwrap().id(), "prod/db");
+    assert_eq!(settings.database_url().unwrap_err().kind(), ErrorKind::Settings);
+
+    let flags = RawSettings { database_url: Some(url.1.into()), ..RawSettings::default() };
+    let settings = resolve(flags, &[secret], Some("database_secret = 'other'"), needs).unwrap();
+    assert_eq!(settings.database_url().unwrap().expose(), url.1);
+    assert_eq!(settings.database_secret, None);
+
+    let problems = resolve(RawSettings::default(), &[url, secret], None, needs).unwrap_err();
+    assert_eq!(settings_of(&problems), ["PGARK_DATABASE_SECRET"]);
+    let problems = resolve(RawSettings::default(), &[(secret.0, "a b")], None, needs).unwrap_err();
+    assert_eq!(settings_of(&problems), ["PGARK_DATABASE_SECRET"]);
+    let problems = resolve(RawSettings::default(), &[], None, needs).unwrap_err();
+    assert!(problems[0].fix.contains("PGARK_DATABASE_SECRET"), "{problems:?}");
+}

@@ -55,6 +55,8 @@ macro_rules! settings {
 settings! {
     /// The database: a connection URL, which may hold a password.
     database_url = "PGARK_DATABASE_URL",
+    /// Instead of the URL: the name or ARN of a secret in AWS Secrets Manager that holds it.
+    database_secret = "PGARK_DATABASE_SECRET",
     /// What the database is called in keys.
     source = "PGARK_SOURCE",
     /// Where backups are kept: `s3://bucket/prefix` or `file:///folder`.
@@ -75,14 +77,27 @@ settings! {
     tier = "PGARK_TIER",
     /// Tables larger than this are cut into chunks.
     chunk_bytes = "PGARK_CHUNK_BYTES",
+    /// A custom endpoint for every AWS service that has none of its own.
+    endpoint = "AWS_ENDPOINT_URL",
     /// A custom S3 endpoint.
-    s3_endpoint = "AWS_ENDPOINT_URL",
+    s3_endpoint = "AWS_ENDPOINT_URL_S3",
+    /// A custom endpoint for Secrets Manager.
+    secrets_endpoint = "AWS_ENDPOINT_URL_SECRETS_MANAGER",
     /// The S3 region.
     s3_region = "AWS_REGION",
 }
 
 /// The path of pgark.toml, if it is not `./pgark.toml`.
 pub const CONFIG_FILE: &str = "PGARK_CONFIG";
+
+/// How much a Lambda function logs: Lambda sets it from the function's logging configuration.
+pub const LAMBDA_LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
+
+/// Where the Lambda Runtime API is; only Lambda and its emulators set it.
+pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
+/// libpq's variable of the host, which a secret without one leaves the host to.
+pub const LIBPQ_HOST: &str = "PGHOST";
 
 /// Names only: the values may hold secrets.
 impl fmt::Debug for RawSettings {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use pg_archive::catalog::selection::{NamePattern, Selection};
+use pg_archive::connect::Target;
 use pg_archive::dump::{Dump, DumpOptions, DumpedFiles, Observer, Plan};
 use pg_archive::toc;
 use serde::{Deserialize, Serialize};
@@ -86,10 +87,22 @@ impl Backup {
         observer: &dyn Observer,
         stop: &CancellationToken,
     ) -> Result<BackupReport> {
+        let (target, options) = (app.database()?, self.dump_options(app)?);
+        let done = Box::pin(self.back_up(app, &target, options, (observer, stop))).await;
+        // What has no object of its own happened to the database as a whole.
+        done.map_err(|error| error.on(format!("database {}", target.display())))
+    }
+
+    async fn back_up(
+        &self,
+        app: &App,
+        target: &Target,
+        options: DumpOptions,
+        (observer, stop): (&dyn Observer, &CancellationToken),
+    ) -> Result<BackupReport> {
         let started = (app.outside.now)();
         let encryption = app.settings.encryption()?.clone();
-        let target = app.database()?;
-        let dump = Box::pin(Dump::plan(&target, self.dump_options(app)?, stop)).await?;
+        let dump = Box::pin(Dump::plan(target, options, stop)).await?;
         let place = match Box::pin(self.place(app, &dump.plan, started)).await {
             Ok(place) => place,
             Err(error) => {
@@ -184,7 +197,8 @@ impl Backup {
         let manifest = self.manifest(app, &plan, &files, place, &writer, started)?;
         // From here on it is a backup. Somebody who asked to stop a moment ago is still obeyed.
         if stop.is_cancelled() {
-            return Err(Error::new(ErrorKind::Stopped, "was stopped before its manifest was written"));
+            return Err(Error::new(ErrorKind::Stopped, "was stopped before its manifest was written")
+                .hint("Nothing of it is kept. Run it again."));
         }
         app.repository.commit(place, manifest.to_json()?, None).await?;
         Ok(record::finished(app, &manifest, place))

@@ -144,10 +144,21 @@ fn decrypted<'a>(stored: &'a mut StoredReader, identities: &Identities) -> Resul
                 format!("is encrypted to other recipients than those of the identity file ({})", have.join(", ")),
             )
             .hint("Set PGARK_IDENTITY_FILE to the secret key of one of the recipients that the backup's manifest lists; `pgark show` prints them.")
-            .because(source)
         }
-        source => damaged("is no intact age file").because(source),
+        age::DecryptError::Io(source) => damaged("is no intact age file").because(source),
+        source => damaged(format!("is no intact age file: {}", reason(&source))),
     })
+}
+
+/// The crate's own words are translated, and looked up in its source folder by a debug build, which panics where that
+/// is not: so its errors are never printed.
+fn reason(error: &age::DecryptError) -> &'static str {
+    match error {
+        age::DecryptError::InvalidHeader => "its header is not one",
+        age::DecryptError::InvalidMac => "its header was changed",
+        age::DecryptError::UnknownFormat => "its format is unknown",
+        _ => "its key cannot be decrypted",
+    }
 }
 
 fn damaged(message: impl Into<String>) -> Error {

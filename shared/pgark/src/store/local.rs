@@ -281,7 +281,11 @@ fn failed(action: &str, source: io::Error) -> Error {
         Io::AlreadyExists => {
             (ErrorKind::ObjectExists, "exists already".to_owned(), "Objects are never overwritten.")
         }
-        Io::NotFound => (ErrorKind::ObjectMissing, "does not exist".to_owned(), ""),
+        Io::NotFound => (
+            ErrorKind::ObjectMissing,
+            "does not exist".to_owned(),
+            "Use another backup, and find out who removed the file.",
+        ),
         Io::PermissionDenied | Io::ReadOnlyFilesystem => (
             ErrorKind::StoreRefused,
             format!("{action}: access denied"),

@@ -140,6 +140,6 @@ fn plain(row: &Row, desc: &'static str, rank: &str, create: String, name: &str) 
         create,
         drop: format!("DROP {desc} {name} {using};\n"),
         described_as: (desc, format!("{} {using}", quote::identifier(row.text("name")?))),
-        granted_as: None,
+        ..Plain::default()
     })
 }

@@ -64,7 +64,7 @@ fn operator(catalog: &Catalog, row: &Row) -> Result<Plain> {
         ),
         drop: format!("DROP OPERATOR {schema}.{identity};\n"),
         described_as: ("OPERATOR", identity),
-        granted_as: None,
+        ..Plain::default()
     })
 }
 

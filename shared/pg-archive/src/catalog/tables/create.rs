@@ -119,6 +119,11 @@ fn create_table(out: &Emitter<'_>, object: &Object, table: &Table, qualified: &s
     } else {
         sql.push_str(";\n");
     }
+    // Partitions that are made later take it over (from 17). pg_restore would say so for an archive of version 1.16,
+    // which names the kind of a relation; older versions cannot.
+    if let Some(method) = table.access_method.as_deref().filter(|_| table.relkind == 'p') {
+        let _ = writeln!(sql, "ALTER TABLE {qualified} SET ACCESS METHOD {};", identifier(method));
+    }
     for column in table.columns.iter().filter(|column| !column.dropped) {
         sql.push_str(&column_properties(catalog, table, column, qualified));
     }

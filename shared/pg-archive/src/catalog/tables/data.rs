@@ -86,7 +86,7 @@ pub fn emit_data(out: &mut Emitter<'_>, object: &Object, id: DumpId) -> Result<(
             definition: Some(
                 root.map_or_else(String::new, |_| format!("-- load via partition root {target}")),
             ),
-            drop_statement: Some(String::new()),
+            drop_statement: None,
             copy_statement: Some(format!("COPY {target} {} FROM stdin;\n", copy_columns(table))),
             schema: Some(catalog.schema_name(owner).to_owned()),
             tablespace: None,

@@ -3,20 +3,21 @@
 //! ACCESS SHARE conflicts with nothing but ACCESS EXCLUSIVE. The time to wait for it is bounded by the session's
 //! `lock_timeout`, which also bounds how long others may queue behind us.
 
-use crate::catalog::{Catalog, Parts};
+use std::fmt::Write as _;
+
+use crate::catalog::Catalog;
 use crate::session::Session;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, quote};
 
 /// Tables locked by one statement. One statement a table would cost a round trip each.
 const BATCH: usize = 500;
 
-/// Locks every table whose definition or rows are dumped. Views, sequences and foreign tables cannot be locked in
-/// this mode by every server; `pg_dump` does not lock them either.
+/// Locks every table whose definition or rows are dumped, but for those that the role may not read: the check of
+/// rights names them all at once, and the dump ends there.
 pub(super) async fn lock(catalog: &Catalog, session: &Session) -> Result<()> {
-    let wanted = Parts::DEFINITION.with(Parts::DATA).with(Parts::POLICY);
     let names: Vec<String> = catalog
         .tables()
-        .filter(|(object, table)| "rp".contains(table.relkind) && object.dump.has(wanted))
+        .filter(|(object, table)| table.is_locked(object) && !table.unreadable)
         .map(|(object, _)| catalog.qualified(object))
         .collect();
     for batch in names.chunks(BATCH) {
@@ -52,7 +53,8 @@ async fn blame(batch: &[String], session: &Session, first: Error) -> Result<Erro
         1 => String::new(),
         count => format!(" (and {} more: {})", count - 1, list(&refused[1..])),
     };
-    let message = format!("cannot be locked{others}: {}", error.message);
+    let holders = if kind == ErrorKind::LockTimeout { holders(name, session).await? } else { String::new() };
+    let message = format!("cannot be locked{others}: {}{holders}", error.message);
     let ours = Error::new(kind, message).on(format!("table {name}"));
     Ok(match kind {
         ErrorKind::LockTimeout | ErrorKind::Cancelled => ours.hint(
@@ -65,6 +67,28 @@ async fn blame(batch: &[String], session: &Session, first: Error) -> Result<Erro
         )),
         _ => ours.hint("The table was dropped or renamed while the backup started. Run the backup again."),
     })
+}
+
+/// Who keeps a table from being locked, as far as it shows: process, role and program. Not what they run, for a
+/// statement may hold a password.
+async fn holders(name: &str, session: &Session) -> Result<String> {
+    let sql = format!(
+        "SELECT CASE WHEN l.granted THEN 'holds' ELSE 'waits for' END AS does, l.pid, \
+         coalesce(a.usename, 'unknown') AS role, coalesce(a.application_name, '') AS program \
+         FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+         WHERE l.relation = pg_catalog.to_regclass({}) AND l.mode = 'AccessExclusiveLock' \
+         AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
+         AND l.locktype = 'relation' ORDER BY l.granted DESC, l.pid LIMIT 5",
+        quote::literal(name)
+    );
+    let mut text = String::new();
+    for row in session.rows(&sql).await? {
+        let (does, process, role) = (row.text("does")?, row.text("pid")?, row.text("role")?);
+        let program = row.text("program")?;
+        let _ =
+            write!(text, "; process {process} of role {role:?} (program {program:?}) {does} it exclusively");
+    }
+    Ok(text)
 }
 
 fn list(refused: &[(String, Error)]) -> String {

@@ -18,6 +18,8 @@ SELECT c.oid, c.relname, c.relnamespace, c.relkind, c.reltype, c.relowner, c.rel
   CASE WHEN 'check_option=local' = ANY (c.reloptions) THEN 'LOCAL'
        WHEN 'check_option=cascaded' = ANY (c.reloptions) THEN 'CASCADED' END AS check_option,
   CASE WHEN c.reloftype <> 0 THEN pg_catalog.format_type(c.reloftype, NULL) END AS of_type,
+  NOT COALESCE(pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE')
+    AND pg_catalog.has_table_privilege(c.oid, 'SELECT'), true) AS unreadable,
   d.refobjid AS owning_table, d.refobjsubid AS owning_column, (d.deptype = 'i') IS TRUE AS identity_sequence
 FROM pg_catalog.pg_class c
 LEFT JOIN pg_catalog.pg_depend d ON c.relkind = 'S' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -70,6 +72,7 @@ fn relation(catalog: &mut Catalog, row: &Row) -> Result<()> {
         populated: row.flag("relispopulated")?,
         rows_estimate: row.number("reltuples")?,
         row_type: row.number("reltype")?,
+        unreadable: row.flag("unreadable")?,
         ..Table::default()
     };
     let relkind = table.relkind;

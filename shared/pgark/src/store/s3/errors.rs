@@ -66,9 +66,11 @@ fn of_answer(code: &str, message: &str, status: u16) -> Mapped {
             "the bucket does not exist".to_owned(),
             "Create the bucket, or correct PGARK_STORE.",
         ),
-        ("NoSuchKey" | "NotFound" | "NoSuchUpload", _) => {
-            (ErrorKind::ObjectMissing, "does not exist".to_owned(), "")
-        }
+        ("NoSuchKey" | "NotFound" | "NoSuchUpload", _) => (
+            ErrorKind::ObjectMissing,
+            "does not exist".to_owned(),
+            "Use another backup, and find out who or which lifecycle rule removed the object.",
+        ),
         ("PreconditionFailed" | "ConditionalRequestConflict", _) | (_, 412) => {
             (ErrorKind::ObjectExists, "exists already".to_owned(), "Objects are never overwritten.")
         }

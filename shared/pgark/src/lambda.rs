@@ -1,0 +1,158 @@
+//! The Lambda side of every function: settings and clients once, then one job for each event.
+//!
+//! The only place that knows the Lambda runtime. A function gives the settings it needs and what it does; this reads the
+//! settings in the init phase, and for each invocation parses the event, reads the database's secret anew, runs the job
+//! under the invocation's [`deadline`], and answers with the report or with our error code and one line.
+//! What is done is left to [`crate::jobs`].
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::app::{App, Outside};
+use crate::config::{LAMBDA_RUNTIME_API, Needs, RawSettings};
+use crate::error::{Error, ErrorKind, Result};
+use crate::secrets::Secrets;
+
+mod deadline;
+mod event;
+mod failure;
+mod logging;
+
+use deadline::Deadline;
+pub use event::{Arguments, arguments};
+use failure::Failure;
+
+/// Serves invocations until Lambda ends the process; what it returns is the process's exit code.
+///
+/// `job` gets the event's arguments, the app, and the token that tells it to stop before the time is up.
+pub async fn serve<J, R, F>(needs: Needs, job: F) -> ExitCode
+where
+    J: Arguments,
+    R: Serialize,
+    F: AsyncFn(J, &App, &CancellationToken) -> Result<R>,
+{
+    let outside = Outside::real();
+    logging::start(outside.environment);
+    if (outside.environment)(LAMBDA_RUNTIME_API).is_none() {
+        tracing::error!(
+            "this is a Lambda function, and {LAMBDA_RUNTIME_API} is not set. Deploy it, or run it under the Lambda runtime interface emulator; `pgark` does the same by hand."
+        );
+        return ExitCode::from(crate::Exit::Usage as u8);
+    }
+    let function = match Function::init(needs, outside).await {
+        Ok(function) => function,
+        Err(error) => {
+            failure::report_init(&error).await;
+            return ExitCode::FAILURE;
+        }
+    };
+    let handler = service_fn(|event: LambdaEvent<Value>| function.invoke(event, &job));
+    match Runtime::new(handler).run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the connection to the Lambda runtime is lost");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What outlives an invocation.
+struct Function {
+    app: App,
+    secrets: Option<Secrets>,
+}
+
+impl Function {
+    /// Everything that can be found wrong before there is an event is found wrong here.
+    async fn init(needs: Needs, outside: Outside) -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let app = App::load(RawSettings::default(), None, needs, cores, outside).await?;
+        let secrets = match &app.settings.database_secret {
+            Some(_) => Some(Secrets::open(&app.settings).await?),
+            None if needs.database => app.database().map(|_| None)?,
+            None => None,
+        };
+        Ok(Self { app, secrets })
+    }
+
+    async fn invoke<J, R, F>(&self, event: LambdaEvent<Value>, job: &F) -> Result<Value, Failure>
+    where
+        J: Arguments,
+        R: Serialize,
+        F: AsyncFn(J, &App, &CancellationToken) -> Result<R>,
+    {
+        let (event, context) = event.into_parts();
+        let span = tracing::info_span!("invocation", request_id = context.request_id);
+        let outcome = self.answer(event, context.deadline, job).instrument(span.clone()).await;
+        // Lambda throws the answers of scheduled invocations away: the log is where they are found.
+        span.in_scope(|| match outcome {
+            Ok(report) => {
+                tracing::info!(%report, "done");
+                Ok(report)
+            }
+            Err(error) => Err(Failure::log(&error)),
+        })
+    }
+
+    async fn answer<J, R, F>(&self, event: Value, deadline_unix_ms: u64, job: &F) -> Result<Value>
+    where
+        J: Arguments,
+        R: Serialize,
+        F: AsyncFn(J, &App, &CancellationToken) -> Result<R>,
+    {
+        let arguments: J = arguments(event)?;
+        let deadline = Deadline::new(Instant::now(), self.time_left(deadline_unix_ms));
+        let stop = CancellationToken::new();
+        let work = async {
+            let report = match &self.secrets {
+                Some(secrets) => {
+                    job(arguments, &self.app.with_database_secret(secrets).await?, &stop).await?
+                }
+                None => job(arguments, &self.app, &stop).await?,
+            };
+            serde_json::to_value(report).map_err(|error| {
+                Error::new(ErrorKind::Internal, "the report cannot be written as JSON").because(error)
+            })
+        };
+        // What a panic leaves behind is dropped: the app is only read, and the job's own state is gone with it.
+        let work = AssertUnwindSafe(work).catch_unwind().map(|outcome| match outcome {
+            Ok(outcome) => outcome,
+            Err(panic) => Err(panicked(panic.as_ref())),
+        });
+        // Boxed, because jobs nest futures deeper than the compiler likes.
+        deadline.run(&stop, work.boxed_local()).await
+    }
+
+    fn time_left(&self, deadline_unix_ms: u64) -> Duration {
+        let now_unix_ms = u64::try_from(self.now().as_millisecond()).unwrap_or(0);
+        Duration::from_millis(deadline_unix_ms.saturating_sub(now_unix_ms))
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.app.outside.now)()
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::new(ErrorKind::Internal, format!("panicked: {message}"))
+        .hint("This is a fault in pgark. Please report it with the log of this invocation.")
+}
+
+#[cfg(test)]
+mod tests;

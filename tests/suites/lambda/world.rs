@@ -1,0 +1,115 @@
+//! What each test of the suite has for itself: a bucket, a key pair whose secret half the function never sees, and the
+//! function in front of them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use pgark::config::StoreUrl;
+use pgark::repository::Repository;
+use pgark::seal::KeyPair;
+use pgark::store::{Store, StoreOptions};
+use pgark_tests::{ObjectStore, Rie, workspace_binary};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::PASSWORD;
+
+pub(crate) struct World {
+    store: &'static ObjectStore,
+    bucket: String,
+    recipient: String,
+}
+
+impl World {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let store = ObjectStore::shared()?;
+        let recipient = KeyPair::generate(jiff::Timestamp::now()).recipient().to_string();
+        Ok(Self { store, bucket: store.create_bucket("lambda")?, recipient })
+    }
+
+    pub(crate) fn recipient(&self) -> &str {
+        &self.recipient
+    }
+
+    /// The function, with settings that come before those which every test has.
+    pub(crate) fn function<const N: usize>(
+        &self,
+        settings: [(&'static str, String); N],
+    ) -> anyhow::Result<Rie> {
+        let mut environment = self.store.environment().to_vec();
+        environment.extend([
+            ("PGARK_STORE", format!("s3://{}/backups", self.bucket)),
+            ("PGARK_RECIPIENTS", self.recipient.clone()),
+            ("PGARK_SOURCE", "shop".to_owned()),
+        ]);
+        environment.extend(settings);
+        Rie::start(&workspace_binary("backup")?, environment)
+    }
+
+    pub(crate) fn keys(&self) -> anyhow::Result<Vec<String>> {
+        self.store.keys(&self.bucket)
+    }
+
+    pub(crate) fn unfinished_uploads(&self) -> anyhow::Result<Vec<String>> {
+        self.store.unfinished_uploads(&self.bucket)
+    }
+
+    /// The bucket as a folder, so that the library can read it without the credentials of the environment.
+    pub(crate) async fn copy_of_bucket(&self) -> anyhow::Result<Copy> {
+        let folder = TempDir::with_prefix("pgark-tests-copy-")?;
+        for key in self.keys()? {
+            let file = folder.path().join(&key);
+            std::fs::create_dir_all(file.parent().context("a key has no folder")?)?;
+            // The only character of our keys that a signed URL has escaped.
+            std::fs::write(file, self.store.get(&self.bucket, &key.replace('=', "%3D"))?)?;
+        }
+        Copy::open(folder).await
+    }
+}
+
+pub(crate) struct Copy {
+    root: PathBuf,
+    pub(crate) repository: Repository,
+    _folder: TempDir,
+}
+
+impl Copy {
+    async fn open(folder: TempDir) -> anyhow::Result<Self> {
+        let root = folder.path().join("backups");
+        let store = Store::open(&StoreUrl::Folder(root.clone()), &StoreOptions::default()).await?;
+        Ok(Self { root, repository: Repository::new(store), _folder: folder })
+    }
+
+    pub(crate) fn bytes(&self, key: &str) -> anyhow::Result<Vec<u8>> {
+        std::fs::read(self.root.join(key)).with_context(|| format!("{key} is not in the bucket"))
+    }
+}
+
+/// Every line that the function itself printed. Each must be JSON that Lambda's log filter understands.
+fn log_lines(function: &Rie) -> anyhow::Result<Vec<Value>> {
+    let log = function.log();
+    let lines = log.lines().filter(|line| line.starts_with('{'));
+    let lines: Vec<Value> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
+    for line in &lines {
+        let time = line["timestamp"].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        ensure!(time.is_some() && line["level"].is_string(), "not a log line of ours: {line}");
+    }
+    Ok(lines)
+}
+
+/// The one line of level ERROR.
+pub(crate) fn last_error(function: &Rie) -> anyhow::Result<Value> {
+    function.wait_for_log(r#""level":"ERROR""#)?;
+    let mut errors: Vec<_> =
+        log_lines(function)?.into_iter().filter(|line| line["level"] == "ERROR").collect();
+    ensure!(errors.len() == 1, "not one error but {}: {errors:?}", errors.len());
+    errors.pop().context("there is no error")
+}
+
+/// Neither the password nor a part of it that a badly escaped URL would show.
+pub(crate) fn assert_no_secret_in_log(function: &Rie) {
+    let log = function.log();
+    for part in [PASSWORD, "s3cr", "p%40ss", "p@ss"] {
+        assert!(!log.contains(part), "the log shows {part}: {log}");
+    }
+}
