@@ -5,7 +5,7 @@
 //! catalog and named, instead of being lost because nobody knew it. What is listed are the rows that belong to
 //! another object and are made with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::catalog::{Address, Catalog, FIRST_NORMAL_OID, Parts, class};
 use crate::session::Session;
@@ -105,68 +105,107 @@ async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name
     Ok(unknown)
 }
 
-/// Names rows, leaving out those that the server makes together with an object that is known (internal dependencies:
-/// the constructors and casts of a range type), and those that hang on an object which is not dumped on purpose:
-/// temporary ones, members of extensions, what the user excluded.
+/// Names rows, leaving out temporary objects and those of [`left_out`].
 async fn identify(
     catalog: &Catalog,
     session: &Session,
     class_oid: u32,
     oids: &[u32],
 ) -> Result<Vec<Missing>> {
-    let list = oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let left_out = left_out(catalog, session, class_oid, oids).await?;
+    let list = oids.iter().filter(|oid| !left_out.contains(oid)).map(u32::to_string).collect::<Vec<_>>();
     let sql = format!(
-        "SELECT o.oid, i.type, i.identity, i.schema,
-           ARRAY(SELECT d.deptype::text || ' ' || d.refclassid || ' ' || d.refobjid FROM pg_catalog.pg_depend d
-                 WHERE d.classid = {class_oid} AND d.objid = o.oid AND d.objsubid = 0
-                   AND d.deptype IN ('i', 'a', 'P', 'S')) AS owners
-         FROM unnest('{{{list}}}'::pg_catalog.oid[]) AS o(oid),
-           LATERAL pg_catalog.pg_identify_object({class_oid}, o.oid, 0) AS i"
+        "SELECT i.type, i.identity, i.schema FROM unnest('{{{}}}'::pg_catalog.oid[]) AS o(oid), \
+         LATERAL pg_catalog.pg_identify_object({class_oid}, o.oid, 0) AS i",
+        list.join(",")
     );
     let mut missing = Vec::new();
-    let mut owners_of: HashMap<u32, Vec<Owner>> = HashMap::new();
-    let rows = session.rows(&sql).await?;
-    for row in &rows {
-        owners_of.insert(row.number("oid")?, owners(row.text("owners")?));
-    }
-    for row in &rows {
+    for row in session.rows(&sql).await? {
         let temporary = row.optional("schema")?.is_some_and(|schema| schema.starts_with("pg_temp"));
-        let identity = row.optional_string("identity")?;
         // An object without identity was dropped since the snapshot was taken.
-        let Some(identity) = identity.filter(|_| !temporary) else { continue };
-        let oid: u32 = row.number("oid")?;
-        let left_out = owners_of.get(&oid).is_some_and(|owners| {
-            owners.iter().any(|owner| match catalog.find(owner.address) {
-                Some(id) => owner.internal || !catalog.get(id).dump.has(Parts::DEFINITION),
-                None => catalog.extension_members.contains_key(&owner.address),
-            })
-        });
-        if !left_out {
+        if let Some(identity) = row.optional_string("identity")?.filter(|_| !temporary) {
             missing.push(Missing { kind: row.string("type")?, identity });
         }
     }
     Ok(missing)
 }
 
+/// The rows of one catalog that the server makes together with an object that is known (internal dependencies: the
+/// constructors and casts of a range type), and those that hang on an object which is not dumped on purpose: members
+/// of extensions, what the user excluded. Between the two may stand objects that are not known either: a primary
+/// key's index hangs on the constraint, and that on the table.
+async fn left_out(
+    catalog: &Catalog,
+    session: &Session,
+    class_oid: u32,
+    oids: &[u32],
+) -> Result<HashSet<u32>> {
+    let mut left_out = HashSet::new();
+    let mut seen = HashSet::new();
+    let mut paths: Vec<Path> = oids
+        .iter()
+        .map(|oid| Path { row: *oid, reached: Address::new(class_oid, *oid), internal: true })
+        .collect();
+    while !paths.is_empty() {
+        let owners = owners(session, &paths).await?;
+        let mut further = Vec::new();
+        for path in &paths {
+            for owner in owners.get(&path.reached).into_iter().flatten() {
+                let internal = path.internal && owner.internal;
+                let settled = match catalog.find(owner.address) {
+                    Some(id) => Some(internal || !catalog.get(id).dump.has(Parts::DEFINITION)),
+                    None => catalog.extension_members.contains_key(&owner.address).then_some(true),
+                };
+                match settled {
+                    Some(true) => {
+                        left_out.insert(path.row);
+                    }
+                    None if seen.insert((path.row, owner.address)) => {
+                        further.push(Path { row: path.row, reached: owner.address, internal });
+                    }
+                    // Known and dumped, so that what hangs on it must be dumped too; or on its way already.
+                    Some(false) | None => {}
+                }
+            }
+        }
+        paths = further;
+    }
+    Ok(left_out)
+}
+
+/// A chain of dependencies from an unknown row.
+struct Path {
+    row: u32,
+    /// The object at its end.
+    reached: Address,
+    /// Whether all of them are internal.
+    internal: bool,
+}
+
 /// An object that another belongs to.
-#[derive(Debug, PartialEq, Eq)]
 struct Owner {
     address: Address,
     /// Whether the server makes the one with the other.
     internal: bool,
 }
 
-/// Reads `{"i 1259 16385","a 2606 16390"}`.
-fn owners(text: &str) -> Vec<Owner> {
-    text.trim_matches(['{', '}'])
-        .split(',')
-        .filter_map(|owner| {
-            let mut words = owner.trim_matches('"').split(' ');
-            let (kind, class, oid) = (words.next()?, words.next()?, words.next()?);
-            let address = Address::new(class.parse().ok()?, oid.parse().ok()?);
-            Some(Owner { address, internal: kind == "i" })
-        })
-        .collect()
+/// What the objects at the ends of the paths belong to.
+async fn owners(session: &Session, paths: &[Path]) -> Result<HashMap<Address, Vec<Owner>>> {
+    let reached: HashSet<Address> = paths.iter().map(|path| path.reached).collect();
+    let values: Vec<String> = reached.iter().map(|at| format!("({}, {})", at.class, at.oid)).collect();
+    let sql = format!(
+        "SELECT d.classid, d.objid, d.deptype, d.refclassid, d.refobjid FROM (VALUES {}) AS o(class, oid) \
+         JOIN pg_catalog.pg_depend d ON d.classid = o.class::pg_catalog.oid AND d.objid = o.oid::pg_catalog.oid \
+         WHERE d.objsubid = 0 AND d.deptype IN ('i', 'a', 'P', 'S')",
+        values.join(", ")
+    );
+    let mut owners: HashMap<Address, Vec<Owner>> = HashMap::new();
+    for row in session.rows(&sql).await? {
+        let address = Address::new(row.number("refclassid")?, row.number("refobjid")?);
+        let owner = Owner { address, internal: row.letter("deptype")? == 'i' };
+        owners.entry(Address::new(row.number("classid")?, row.number("objid")?)).or_default().push(owner);
+    }
+    Ok(owners)
 }
 
 /// The error of a dump that would lose objects.
@@ -188,14 +227,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn owners_are_read_from_an_array() {
+    fn what_would_be_lost_is_named_and_a_long_list_is_cut() {
+        let missing: Vec<Missing> = (1..=21)
+            .map(|number| Missing { kind: "cast".to_owned(), identity: format!("c{number}") })
+            .collect();
         assert_eq!(
-            owners("{\"i 1259 16385\",\"a 2606 16390\"}"),
-            [
-                Owner { address: Address::new(1259, 16385), internal: true },
-                Owner { address: Address::new(2606, 16390), internal: false },
-            ]
+            refusal(&missing[..2]).message,
+            "2 user objects cannot be dumped yet and would be lost: cast c1; cast c2"
         );
-        assert_eq!(owners("{}"), []);
+        let message = refusal(&missing).message;
+        assert!(message.starts_with("21 user objects") && message.ends_with("; cast c20; …"), "{message}");
     }
 }

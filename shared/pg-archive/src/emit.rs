@@ -96,7 +96,9 @@ impl<'a> Emitter<'a> {
     /// # Panics
     /// Never: the entry was just pushed.
     pub fn define(&mut self, object: &Object, definition: Definition<'_>) -> &mut Entry {
-        let entry = self.entry(object, object.id, object.address, definition);
+        let mut entry = self.entry(object, object.id, object.address, definition);
+        // Of kinds without owners; what hangs on them has an empty one.
+        entry.owner.take_if(|owner| owner.is_empty());
         self.push(entry);
         self.entries.last_mut().expect("an entry was just pushed")
     }
@@ -223,5 +225,39 @@ fn emit_object(out: &mut Emitter<'_>, object: &Object) -> Result<()> {
         Kind::RefreshMaterializedView { view } => catalog::tables::emit_refresh(out, object, *view),
         Kind::Policy(policy) => catalog::policies::emit(out, object, policy),
         Kind::DummyType | Kind::PreDataBoundary | Kind::PostDataBoundary => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_have_no_empty_texts() {
+        let (catalog, files) = (Catalog::default(), HashMap::new());
+        let mut out = Emitter::new(&catalog, &files);
+        let object = Object::new(Address::default(), "x", Kind::DummyType);
+        let definition = |create: &str| Definition {
+            tag: "x".to_owned(),
+            desc: "CAST",
+            section: Section::PreData,
+            create: create.to_owned(),
+            drop: String::new(),
+        };
+        out.define(&object, definition("CREATE …"));
+        out.attach(&object, "CAST x".to_owned(), "COMMENT", "COMMENT ON …".to_owned(), &[object.id]);
+        out.accompany(&object, definition(""));
+        let texts: Vec<_> = out
+            .finish()
+            .unwrap()
+            .entries
+            .into_iter()
+            .map(|entry| (entry.definition, entry.drop_statement, entry.owner))
+            .collect();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            texts,
+            [(text("CREATE …"), None, None), (text("COMMENT ON …"), None, text("")), (None, None, text(""))]
+        );
     }
 }

@@ -115,10 +115,7 @@ pub fn emit(out: &mut Emitter<'_>, object: &Object, plain: &Plain) -> Result<()>
             create: plain.create.clone(),
             drop: plain.drop.clone(),
         };
-        let entry = out.define(object, definition);
-        if object.owner.is_empty() {
-            entry.owner = None;
-        }
+        out.define(object, definition);
     }
     let (word, name) = &plain.described_as;
     out.describe(object, word, name);

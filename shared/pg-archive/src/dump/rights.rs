@@ -112,7 +112,7 @@ async fn filtered(catalog: &Catalog, session: &Session, role: &str) -> Result<Ve
         .collect();
     names.sort();
     let lack = |name| Lack {
-        object: format!("table {name} (row security filters its rows)"),
+        object: format!("table {name} (row-level security would hide rows)"),
         cure: format!("ALTER ROLE {role} BYPASSRLS"),
     };
     Ok(names.into_iter().map(lack).collect())
@@ -150,7 +150,7 @@ fn refusal(role: &str, version_num: u32, lacks: &[Lack]) -> Error {
     const SHOWN: usize = 20;
     let shown = lacks.iter().take(SHOWN).map(|Lack { object, cure }| format!("{object}: {cure}"));
     let mut message = format!(
-        "role {role} may not read all that is to be dumped ({} reasons): {}",
+        "permission denied: role {role} may not read all that is to be dumped ({} in all): {}",
         lacks.len(),
         shown.collect::<Vec<_>>().join("; ")
     );
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::Permission);
         assert_eq!(
             error.message,
-            "role \"Backup\" may not read all that is to be dumped (2 reasons): \
+            "permission denied: role \"Backup\" may not read all that is to be dumped (2 in all): \
              table public.t1: GRANT SELECT ON TABLE public.t1 TO \"Backup\"; \
              table public.t2: GRANT SELECT ON TABLE public.t2 TO \"Backup\""
         );
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_long_list_is_cut_but_counted() {
         let error = refusal("\"Backup\"", 140_000, &lacks(21));
-        assert!(error.message.contains("(21 reasons)"), "{}", error.message);
+        assert!(error.message.contains("(21 in all)"), "{}", error.message);
         assert!(error.message.contains("public.t20:") && !error.message.contains("public.t21:"));
         assert!(error.message.ends_with("; …"), "{}", error.message);
         assert!(error.hint.unwrap().contains("GRANT pg_read_all_data TO \"Backup\""));
