@@ -100,7 +100,9 @@ fn everything_comes_back(major: u32) -> Result {
         let report = vault.backup(&source.url(), flags)?;
         assert_eq!(report["encrypted"], true);
         let manifest = vault.manifest()?;
-        assert_eq!(most_chunks(&manifest) > 10, !flags.is_empty(), "{} chunks", most_chunks(&manifest));
+        // Only servers since 14 read a range of pages without reading the whole table.
+        let in_chunks = !flags.is_empty() && major >= 14;
+        assert_eq!(most_chunks(&manifest) > 10, in_chunks, "{} chunks", most_chunks(&manifest));
         for way in ways {
             let context = || format!("PostgreSQL {major}, backup {flags:?}, restored by {way:?}");
             let restored = way.restore(server, &vault).with_context(context)?;

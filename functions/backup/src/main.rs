@@ -18,3 +18,6 @@ async fn main() -> ExitCode {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

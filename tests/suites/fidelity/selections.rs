@@ -9,13 +9,14 @@ use crate::text::Text;
 use crate::vault::{PgRestore, Vault, contents, files, succeed};
 use crate::{Result, everything};
 
-/// Flags that pgark and pg_dump share.
+/// Flags that pgark and pg_dump share. Patterns name a schema: without one, pg_dump looks along the search path, and
+/// pgark everywhere.
 const SELECTIONS: &[&[&str]] = &[
     &[],
     &["--schema-only"],
     &["--data-only"],
     &["--exclude-table", "app.big"],
-    &["--exclude-table", "app.part*", "--exclude-table", "no_*", "--exclude-table", "*.mv?"],
+    &["--exclude-table", "app.part*", "--exclude-table", "content.no_*", "--exclude-table", "*.mv?"],
     &["--exclude-table", "\"We ird/Schema\".*", "--exclude-table", "sales.orders"],
     &["--exclude-table-data", "app.big"],
     &["--exclude-table-data", "sales.*", "--exclude-table-data", "app.part_2a"],

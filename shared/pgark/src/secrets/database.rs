@@ -36,21 +36,18 @@ pub fn database_url(text: &Secret, host_elsewhere: bool) -> Result<Secret> {
     if !engine.is_empty() && !engine.contains("postgres") {
         return Err(invalid("is for a database which is not PostgreSQL, by its key `engine`"));
     }
-    let field_of = |key| Ok::<_, Error>(field(&fields, key)?.filter(|text| !text.is_empty()));
-    let needed = |key| field_of(key)?.ok_or_else(|| invalid(format!("has no key `{key}`")));
+    let optional = |key| Ok::<_, Error>(field(&fields, key)?.filter(|text| !text.is_empty()));
+    let needed = |key| optional(key)?.ok_or_else(|| invalid(format!("has no key `{key}`")));
     let (user, password) = (needed("username")?, needed("password")?);
-    let host = if host_elsewhere { field_of("host")? } else { Some(needed("host")?) };
-    let mut url = format!("postgresql://{}:{}@{}", encoded(&user), encoded(&password), host_part(host));
-    if let Some(port) = field_of("port")? {
-        let port: u16 = port.parse().map_err(|_| invalid("has a `port` that is no port number"))?;
-        url.push(':');
-        url += &port.to_string();
+    let host = if host_elsewhere { optional("host")? } else { Some(needed("host")?) };
+    let port = optional("port")?.unwrap_or_default();
+    if !port.is_empty() && port.parse::<u16>().is_err() {
+        return Err(invalid("has a `port` that is no port number"));
     }
-    url.push('/');
-    if let Some(database) = field_of("dbname")? {
-        url += &encoded(&database);
-    }
-    Ok(Secret::new(url))
+    let colon = if port.is_empty() { "" } else { ":" };
+    let [user, password, database] =
+        [user, password, optional("dbname")?.unwrap_or_default()].map(|text| encoded(&text));
+    Ok(Secret::new(format!("postgresql://{user}:{password}@{}{colon}{port}/{database}", host_part(host))))
 }
 
 /// A value as text: RDS writes the port as a number, people write it as a string.

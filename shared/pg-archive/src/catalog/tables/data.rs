@@ -20,6 +20,8 @@ pub fn plan_data(catalog: &mut Catalog) {
         .filter(|(object, table)| object.dump.has(Parts::DATA) && "rmS".contains(table.relkind))
         // A standby refuses to read unlogged tables; they are empty after failover anyway.
         .filter(|(_, table)| !(table.persistence == 'u' && catalog.server.in_recovery))
+        // A refresh counts as a definition: `pg_dump --data-only` writes none, nor would pg_restore run it.
+        .filter(|(_, table)| table.relkind != 'm' || catalog.selection.schema)
         .filter(|(object, _)| !excluded(catalog, object))
         .map(|(object, _)| object.id)
         .collect();
