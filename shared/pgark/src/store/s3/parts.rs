@@ -1,7 +1,7 @@
 //! How large the parts of an upload are.
 //!
 //! S3 takes 10,000 parts an upload, and some others 1,000, so the hint is cut into at most 900; memory caps that at
-//! 64 MiB a part as long as 10,000 parts suffice. A writer holds at most three parts: one filling, two under way.
+//! 64 MiB a part as long as 10,000 parts suffice. A writer holds at most two parts: one filling, one under way.
 
 const MIB: u64 = 1024 * 1024;
 
