@@ -114,7 +114,9 @@ fn definition_differences(dumped: &[Entry], present: &[Entry]) -> Vec<String> {
         .collect()
 }
 
-/// Sequence values move on, and rows are compared by fingerprint.
+/// What belongs to the schema. Sequence values move on, and rows are compared by fingerprint; the database itself has
+/// another name, and what is said of it is not restored into one that is there.
 fn is_definition(entry: &Entry) -> bool {
-    entry.section != Section::Data
+    let of_database = entry.desc.starts_with("DATABASE") || entry.tag.starts_with("DATABASE ");
+    entry.section != Section::Data && !of_database
 }
