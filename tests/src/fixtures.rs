@@ -6,6 +6,10 @@ pub const SHOP: &str = include_str!("../../cli/src/demo/shop.sql");
 /// Values and identifiers that broke other backup tools.
 pub const CONTENT: &str = include_str!("../fixtures/content.sql");
 
+/// The kinds of objects that few databases have: text search, foreign servers, event triggers, publications,
+/// subscriptions. Its event triggers and subscriptions want a database of its own.
+pub const KINDS: &str = include_str!("../fixtures/kinds.sql");
+
 /// Every kind of object that a backup holds, for a server of this major version. To be run statement by statement.
 pub fn objects(major: u32) -> String {
     const SINCE: [(u32, &str); 6] = [

@@ -135,6 +135,24 @@ for_each_major!(
 );
 
 #[test]
+fn what_few_databases_have_comes_back_too() -> Result {
+    for major in MAJORS {
+        let server = Postgres::shared(major)?;
+        let source = server.create_database("kinds")?;
+        source.query(fixtures::KINDS)?;
+        let before = Text::of(&source.url())?;
+        let vault = Vault::new()?;
+        vault.backup(&source.url(), &[])?;
+        for way in [Way::Pgark("4"), Way::Stock(PgRestore::V15, "4"), Way::Stock(PgRestore::V18, "1")] {
+            let context = || format!("PostgreSQL {major}, restored by {way:?}");
+            let restored = way.restore(server, &vault).with_context(context)?;
+            before.must_equal(&Text::of(&restored.url())?).with_context(context)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn an_empty_database_comes_back_empty() -> Result {
     for major in MAJORS {
         let server = Postgres::shared(major)?;

@@ -47,7 +47,7 @@ impl Server {
             "initdb",
             &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
         )?;
-        let options = format!("-k {socket} -c listen_addresses='' -c fsync=off -c max_wal_size=4GB");
+        let options = format!("-p 5432 -k {socket} -c listen_addresses='' -c fsync=off -c max_wal_size=4GB");
         let log = server.path("log");
         server.run("pg_ctl", &["-D", &data, "-l", &log, "-w", "-t", "60", "-o", &options, "start"])?;
         Ok(server)

@@ -71,7 +71,7 @@ pub async fn take(catalog: &Catalog, session: &Session) -> Result<Vec<Missing>> 
         }
         let unknown = unknown_rows(catalog, session, class_oid, &name).await?;
         if !unknown.is_empty() {
-            missing.extend(identify(catalog, session, class_oid, &unknown).await?);
+            missing.extend(identify(catalog, session, (class_oid, &name), &unknown).await?);
         }
     }
     missing.sort();
@@ -105,11 +105,12 @@ async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name
     Ok(unknown)
 }
 
-/// Names rows, leaving out temporary objects and those of [`left_out`].
+/// Names rows of a catalog, leaving out temporary objects and those of [`left_out`]. Rows that the server itself cannot
+/// name go by their numbers: they are not lost for that.
 async fn identify(
     catalog: &Catalog,
     session: &Session,
-    class_oid: u32,
+    (class_oid, name): (u32, &str),
     oids: &[u32],
 ) -> Result<Vec<Missing>> {
     let left_out = left_out(catalog, session, class_oid, oids).await?;
@@ -119,8 +120,20 @@ async fn identify(
          LATERAL pg_catalog.pg_identify_object({class_oid}, o.oid, 0) AS i",
         list.join(",")
     );
+    session.execute("SAVEPOINT pgark_census").await?;
+    let rows = match session.rows(&sql).await {
+        Err(error) if error.kind == ErrorKind::Statement => {
+            session.execute("ROLLBACK TO SAVEPOINT pgark_census").await?;
+            let unnamed = list
+                .iter()
+                .map(|oid| Missing { kind: format!("row of {name}"), identity: format!("OID {oid}") });
+            return Ok(unnamed.collect());
+        }
+        rows => rows?,
+    };
+    session.execute("RELEASE SAVEPOINT pgark_census").await?;
     let mut missing = Vec::new();
-    for row in session.rows(&sql).await? {
+    for row in rows {
         let temporary = row.optional("schema")?.is_some_and(|schema| schema.starts_with("pg_temp"));
         // An object without identity was dropped since the snapshot was taken.
         if let Some(identity) = row.optional_string("identity")?.filter(|_| !temporary) {

@@ -7,3 +7,21 @@ pub mod fetch;
 pub mod list;
 pub mod restore;
 pub mod show;
+
+use pg_archive::catalog::selection::Selection;
+use pg_archive::dump::DumpOptions;
+
+use crate::app::App;
+use crate::repository::ArchiveFile;
+
+/// Reading a whole database as a backup would, with nothing left out: for jobs that look and write nothing.
+fn whole_database(app: &App) -> DumpOptions {
+    DumpOptions {
+        selection: Selection::everything(),
+        jobs: app.settings.jobs.get(),
+        lock_timeout: app.settings.lock_timeout,
+        chunk_bytes: app.settings.chunk_bytes,
+        allow_missing: true,
+        table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
+    }
+}

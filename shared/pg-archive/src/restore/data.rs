@@ -20,16 +20,20 @@ use crate::session::{Session, statement_error};
 use crate::toc::Entry;
 use crate::{Error, ErrorKind, Result};
 
-/// Loads the data file of an entry.
+/// Loads the data file of an entry. `empty` empties the table first.
 pub(super) async fn load<S: ArchiveSource>(
     job: &Job<S>,
     session: &Session,
     entry: &Entry,
     file: &str,
+    empty: Option<&str>,
 ) -> Result<LoadedFile> {
     let source = job.source.open(file).await.map_err(unreadable)?;
     let mut input = Input { source, file, job, bytes: 0 };
     session.execute("BEGIN").await?;
+    if let Some(empty) = empty {
+        session.execute(empty).await?;
+    }
     let fingerprint = match entry.copy_statement.as_deref() {
         Some(copy) if !copy.is_empty() => copy_in(&mut input, session, copy).await?,
         _ => run_sql(&mut input, session, job.settings.standard_conforming_strings).await?,

@@ -31,6 +31,13 @@ pub struct LoadedFile {
     pub bytes: u64,
 }
 
+impl LoadedFile {
+    /// Whether it holds rows of a table, rather than SQL.
+    pub fn is_table(&self) -> bool {
+        self.entry.starts_with("TABLE DATA ")
+    }
+}
+
 /// How long the parts of a restore took. They follow one another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {

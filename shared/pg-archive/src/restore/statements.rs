@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::options::RestoreOptions;
+use super::select::Wanted;
 use crate::quote::{identifier, literal, qualified};
 use crate::toc::Entry;
 use crate::toc::settings::Settings;
@@ -146,6 +147,20 @@ pub(super) fn create(entry: &Entry, options: &RestoreOptions) -> Result<String> 
     }
     let owner = alter_owner(entry)?;
     Ok(format!("{definition}\n{}", owner.unwrap_or_default()))
+}
+
+/// `TRUNCATE` of a table that this restore has made itself, before its only data file. There is nothing in it, but a
+/// table that is truncated in the transaction of its COPY is filled page by page, without a look at its free space map:
+/// its rows come to lie in the order of the archive, and with `wal_level = minimal` no WAL is written
+/// (`restore_toc_entry` in `pg_backup_archiver.c`). A table with several data files is left alone.
+pub(super) fn empty_new_table(entry: &Entry, entries: &[Entry], wanted: &[Wanted]) -> Option<String> {
+    let [table] = entry.dependencies[..] else { return None };
+    let through_root =
+        entry.definition.as_deref().is_some_and(|text| text.starts_with("-- load via partition root"));
+    let at = entries.iter().position(|other| other.id == table && other.desc == "TABLE")?;
+    let made = wanted[at].definition && entry.desc == "TABLE DATA" && !through_root;
+    let schema = entry.schema.as_deref()?;
+    made.then(|| format!("TRUNCATE TABLE ONLY {}", qualified(schema, &entry.tag)))
 }
 
 /// `ALTER … OWNER TO`, for what has an owner of its own: all that can be dropped, but some kinds.

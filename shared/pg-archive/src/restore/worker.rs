@@ -63,7 +63,8 @@ impl<S: ArchiveSource> Worker<S> {
         }
         match &entry.data_file {
             Some(file) if wanted.data => {
-                let loaded = data::load(&job, &self.session, entry, file).await;
+                let empty = statements::empty_new_table(entry, &job.entries, &job.wanted);
+                let loaded = data::load(&job, &self.session, entry, file, empty.as_deref()).await;
                 loaded.map(Some).map_err(|error| locate(error, "").on(format!("{} ({file})", entry.label())))
             }
             _ => Ok(None),

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use pg_archive::catalog::selection::Selection;
 use pg_archive::connect::Target;
-use pg_archive::dump::{DumpOptions, Observer, scan};
+use pg_archive::dump::{Observer, scan};
+use pg_archive::fingerprint::Fingerprint;
 use pg_archive::toc::{self, Entry, Section};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::Result;
+use crate::repository::Filter;
 use crate::repository::archive::BackupReader;
-use crate::repository::{ArchiveFile, Filter};
 
 /// What a comparison found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,58 +42,57 @@ pub async fn compare(
     let manifest = app.repository.load_manifest(&backup).await?;
     let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
     let (_, entries) = toc::read::read(&reader.toc().await?)?;
-    let options = DumpOptions {
-        selection: Selection::everything(),
-        jobs: app.settings.jobs.get(),
-        lock_timeout: app.settings.lock_timeout,
-        chunk_bytes: app.settings.chunk_bytes,
-        allow_missing: true,
-        table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
-    };
-    let found = scan(target, options, observer, stop).await?;
+    let found = scan(target, super::whole_database(app), observer, stop).await?;
+    let dumped = sums(reader.manifest().tables.iter().map(|table| {
+        let fingerprint = Fingerprint::parse(table.rows, &table.fingerprint)?;
+        Ok((compared_as(&table.schema, &table.name, table.loaded_through.as_ref()), fingerprint))
+    }))?;
+    let present = sums(found.plan.tables.iter().zip(&found.tables).map(|(table, fingerprint)| {
+        Ok((compared_as(&table.schema, &table.name, table.loaded_through.as_ref()), *fingerprint))
+    }))?;
     let mut differences = definition_differences(&entries, &found.plan.entries);
-    // Rows that are loaded through the root of their partition tree may be in another partition: the sum over all
-    // partitions is what must agree.
-    let name = |schema: &str, name: &str, root: &Option<String>| {
-        root.clone().unwrap_or_else(|| format!("{schema}.{name}"))
-    };
-    let mut dumped = BTreeMap::new();
-    for table in &reader.manifest().tables {
-        let fingerprint = pg_archive::fingerprint::Fingerprint::parse(table.rows, &table.fingerprint)?;
-        let sum: &mut pg_archive::fingerprint::Fingerprint =
-            dumped.entry(name(&table.schema, &table.name, &table.loaded_through)).or_default();
-        sum.merge(fingerprint);
-    }
-    let mut present = BTreeMap::new();
-    for (table, fingerprint) in found.plan.tables.iter().zip(&found.tables) {
-        let sum: &mut pg_archive::fingerprint::Fingerprint =
-            present.entry(name(&table.schema, &table.name, &table.loaded_through)).or_default();
-        sum.merge(*fingerprint);
-    }
-    for (table, dumped) in &dumped {
-        match present.get(table) {
-            None => differences.push(format!("table {table} is not in the database")),
-            Some(present) if present.rows != dumped.rows => differences
-                .push(format!("table {table} has {} rows, and {} were dumped", present.rows, dumped.rows)),
-            Some(present) if present != dumped => {
-                differences
-                    .push(format!("table {table} has {} rows, but not those that were dumped", present.rows));
-            }
-            Some(_) => {}
-        }
-    }
-    differences.extend(
-        present
-            .keys()
-            .filter(|table| !dumped.contains_key(*table))
-            .map(|table| format!("table {table} is not in the backup")),
-    );
+    differences.extend(row_differences(&dumped, &present));
     Ok(Comparison {
         tables: dumped.len(),
         rows: dumped.values().map(|table| table.rows).sum(),
         definitions: entries.iter().filter(|entry| is_definition(entry)).count(),
         differences,
     })
+}
+
+/// Rows that are loaded through the root of their partition tree may be in another partition afterwards: the sum over
+/// all partitions is what must agree.
+fn compared_as(schema: &str, name: &str, root: Option<&String>) -> String {
+    root.cloned().unwrap_or_else(|| format!("{schema}.{name}"))
+}
+
+fn sums(
+    tables: impl Iterator<Item = Result<(String, Fingerprint)>>,
+) -> Result<BTreeMap<String, Fingerprint>> {
+    let mut sums: BTreeMap<String, Fingerprint> = BTreeMap::new();
+    for table in tables {
+        let (name, fingerprint) = table?;
+        sums.entry(name).or_default().merge(fingerprint);
+    }
+    Ok(sums)
+}
+
+fn row_differences(
+    dumped: &BTreeMap<String, Fingerprint>,
+    present: &BTreeMap<String, Fingerprint>,
+) -> Vec<String> {
+    let lost = dumped.iter().filter_map(|(table, dumped)| match present.get(table) {
+        None => Some(format!("table {table} is not in the database")),
+        Some(present) if present.rows != dumped.rows => {
+            Some(format!("table {table} has {} rows, and {} were dumped", present.rows, dumped.rows))
+        }
+        Some(present) if present != dumped => {
+            Some(format!("table {table} has {} rows, but not those that were dumped", present.rows))
+        }
+        Some(_) => None,
+    });
+    let added = present.keys().filter(|table| !dumped.contains_key(*table));
+    lost.chain(added.map(|table| format!("table {table} is not in the backup"))).collect()
 }
 
 /// Definitions that only one side has. Numbers and OIDs differ between databases and are not compared.
@@ -114,7 +113,9 @@ fn definition_differences(dumped: &[Entry], present: &[Entry]) -> Vec<String> {
         .collect()
 }
 
-/// Sequence values move on, and rows are compared by fingerprint.
+/// What belongs to the schema. Sequence values move on, and rows are compared by fingerprint; the database itself has
+/// another name, and what is said of it is not restored into one that is there.
 fn is_definition(entry: &Entry) -> bool {
-    entry.section != Section::Data
+    let of_database = entry.desc.starts_with("DATABASE") || entry.tag.starts_with("DATABASE ");
+    entry.section != Section::Data && !of_database
 }

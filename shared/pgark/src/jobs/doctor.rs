@@ -2,14 +2,13 @@
 //! object in the store, which it removes again.
 
 use bytes::Bytes;
-use pg_archive::catalog::selection::Selection;
-use pg_archive::dump::{Dump, DumpOptions};
+use pg_archive::dump::Dump;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::{ArchiveFile, keys};
+use crate::repository::keys;
 use crate::seal::{Compression, Encryption, Identities, Sealer};
 use crate::store::{StoreRead as _, StoreWrite as _};
 
@@ -88,15 +87,7 @@ async fn check_database(app: &App, report: &mut DoctorReport, stop: &Cancellatio
         Ok(target) => target,
         Err(error) => return report.fail("database", &error),
     };
-    let options = DumpOptions {
-        selection: Selection::everything(),
-        jobs: 1,
-        lock_timeout: app.settings.lock_timeout,
-        chunk_bytes: app.settings.chunk_bytes,
-        allow_missing: true,
-        table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
-    };
-    let dump = match Dump::plan(&target, options, stop).await {
+    let dump = match Dump::plan(&target, super::whole_database(app), stop).await {
         Ok(dump) => dump,
         Err(error) => return report.fail("database", &error.into()),
     };

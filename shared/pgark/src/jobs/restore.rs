@@ -1,7 +1,6 @@
 //! Restores a backup into a database: look at everything first, then change the target.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pg_archive::connect::Target;
@@ -118,7 +117,7 @@ impl Restore {
         let warnings = older_server(manifest, &session).into_iter().collect();
         let (target, create, present) = if let Some(name) = &self.create {
             refuse_existing(&session, name).await?;
-            let statement = create_statement(name, manifest);
+            let statement = create_statement(name, manifest, &entries);
             (to.with_database(name), Some(CreateDatabase { through: to, statement }), 0)
         } else {
             let present = self.look_at_target(&session, &to).await?;
@@ -250,7 +249,7 @@ impl Prepared {
             target,
             entries: done.entries_done,
             entries_left_out: done.entries_left_out,
-            rows: done.files.values().map(|file| file.fingerprint.rows).sum(),
+            rows: done.files.values().filter(|file| file.is_table()).map(|file| file.fingerprint.rows).sum(),
             files: done.files.len(),
             seconds: (app.outside.now)().duration_since(self.started).as_secs_f64(),
             pre_data_seconds: (done.times.clean + done.times.pre_data).as_secs_f64(),
@@ -280,21 +279,14 @@ async fn refuse_existing(session: &Session, name: &str) -> Result<()> {
 }
 
 /// From `template0`, so that nothing is in it, and with the encoding and locale of the original, so that text sorts
-/// and compares as it did (manual, CREATE DATABASE).
-fn create_statement(name: &str, manifest: &Manifest) -> String {
-    let server = &manifest.server;
-    let mut sql = format!(
-        "CREATE DATABASE {} TEMPLATE template0 ENCODING {}",
-        quote::identifier(name),
-        quote::literal(&server.encoding)
-    );
-    let libc = server.locale_provider.as_deref().is_none_or(|provider| provider == "libc");
-    for (word, value) in [("LC_COLLATE", &server.collation), ("LC_CTYPE", &server.ctype)] {
-        if let Some(value) = value.as_ref().filter(|_| libc) {
-            let _ = write!(sql, " {word} {}", quote::literal(value));
-        }
-    }
-    sql
+/// and compares as it did (manual, CREATE DATABASE): as the archive says, under another name.
+fn create_statement(name: &str, manifest: &Manifest, entries: &[Entry]) -> String {
+    let original = format!("CREATE DATABASE {} ", quote::identifier(&manifest.server.database));
+    let created = entries.iter().find(|entry| entry.desc == "DATABASE");
+    let how = created.and_then(|entry| entry.definition.as_deref()?.strip_prefix(&original));
+    // An archive of rows alone does not say, and goes into no new database anyway.
+    let encoding = format!("TEMPLATE template0 ENCODING {};", quote::literal(&manifest.server.encoding));
+    format!("CREATE DATABASE {} {}", quote::identifier(name), how.unwrap_or(&encoding))
 }
 
 fn data_bytes(manifest: &Manifest) -> HashMap<String, u64> {
