@@ -170,7 +170,11 @@ pub(crate) fn entries<'a>(
 ) -> Result<Emitter<'a>> {
     let mut out = Emitter::new(catalog, files);
     let ids = [out.next_id(), out.next_id(), out.next_id()];
-    for entry in Settings::default().entries(ids) {
+    let mut settings = Settings::default();
+    if catalog.server.encoding == "SQL_ASCII" {
+        catalog.server.encoding.clone_into(&mut settings.encoding);
+    }
+    for entry in settings.entries(ids) {
         out.push(entry);
     }
     for id in order {

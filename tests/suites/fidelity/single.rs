@@ -37,6 +37,37 @@ fn values_of_100_mb_come_back() -> Result {
     Ok(())
 }
 
+/// Text in other encodings than UTF-8: LATIN1 is converted on the way and back, and the bytes of a database that never
+/// said what they mean are kept. A new database has the encoding of the original.
+#[test]
+fn other_encodings_come_back() -> Result {
+    const MEASURE: &str = "select string_agg(encode(convert_to(t, getdatabaseencoding()), 'hex'), ',' order by id), \
+                           getdatabaseencoding() from texts";
+    let server = Postgres::shared(16)?;
+    for (encoding, bytes) in [("LATIN1", "e9,20e4"), ("SQL_ASCII", "e9,ff80")] {
+        let options = format!("encoding '{encoding}' lc_collate 'C' lc_ctype 'C' template template0");
+        let source =
+            server.create_database_named(&format!("source_{}", encoding.to_lowercase()), &options)?;
+        let texts = bytes.replace(',', "'), ('");
+        source.query(&format!(
+            "create table texts (id integer generated always as identity, t text);
+             insert into texts (t) select convert_from(decode(b, 'hex'), '{encoding}') from (values ('{texts}')) v (b);"
+        ))?;
+        let before = source.query(MEASURE)?;
+        assert_eq!(before, format!("{bytes}|{encoding}"));
+        let vault = Vault::new()?;
+        vault.backup(&source.url(), &[])?;
+        let restored = Way::Pgark("1").restore(server, &vault)?;
+        assert_eq!(restored.query(MEASURE)?, before);
+        // pg_restore takes no encoding from an archive, so the database must have it already.
+        let name = format!("stock_{}", encoding.to_lowercase());
+        let stock = server.create_database_named(&name, &options)?;
+        PgRestore::V15.run(server, &stock.url(), &["--jobs", "1"], &vault.fetch()?)?;
+        assert_eq!(stock.query(MEASURE)?, before);
+    }
+    Ok(())
+}
+
 /// A child which got columns after its parent did has them in another order when it is made anew, and so has the copy
 /// that pg_dump makes. What must not change is which value is in which column: COPY names them.
 #[test]

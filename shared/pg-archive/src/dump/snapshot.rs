@@ -41,10 +41,12 @@ pub(super) struct Coordinator {
 
 /// The settings that every session of a dump has, whatever the role or the database was configured with
 /// (`setup_connection` in `pg_dump.c`): they fix the text of every value, leave no room for other objects of the same
-/// name, and make the server refuse to filter rows by row security instead of doing so silently.
+/// name, and make the server refuse to filter rows by row security instead of doing so silently. Text is UTF-8, but for
+/// a database that never said what its bytes mean: those are kept as they are.
 fn settings(version_num: u32, lock_timeout: Duration) -> String {
     let mut sql = format!(
-        "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
+        "SELECT pg_catalog.set_config('client_encoding', CASE pg_catalog.getdatabaseencoding() \
+         WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, false); SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
          SET extra_float_digits = 3; SET bytea_output = 'hex'; SET standard_conforming_strings = on; \
          SET quote_all_identifiers = off; SET synchronize_seqscans = off; SET row_security = off; \
          SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = {}; \
