@@ -227,6 +227,9 @@ async fn unsafe_partitions(catalog: &mut Catalog, session: &Session) -> Result<(
 
 /// Sizes on disk, for planning: exact in contrast to `relpages`, which is as old as the last VACUUM.
 async fn sizes(catalog: &mut Catalog, session: &Session) -> Result<()> {
+    if !catalog.selection.data {
+        return Ok(());
+    }
     let tables = oids(catalog, |object, table| table.relkind == 'r' && object.dump.has(Parts::DATA));
     let sql = format!(
         "SELECT c.oid, pg_catalog.pg_relation_size(c.oid) AS heap,
