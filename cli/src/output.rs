@@ -34,6 +34,11 @@ pub(crate) fn json(report: &impl Serialize) {
     }
 }
 
+/// Gives the report of a job to whoever asked: one JSON document for programs, text for people.
+pub(crate) fn report<R: Serialize>(report: &R, as_json: bool, print: impl FnOnce(&R)) {
+    if as_json { json(report) } else { print(report) }
+}
+
 /// A reader that went away, as `head` does, is no failure.
 fn write_out(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());

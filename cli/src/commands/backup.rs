@@ -23,11 +23,7 @@ pub(crate) async fn run(app: &App, args: &args::Backup, json: bool) -> Result<Ex
     let report = job.run(app, &progress, &stop::token()).await;
     progress.finish();
     let report = report?;
-    if json {
-        output::json(&report);
-    } else {
-        print(&report);
-    }
+    output::report(&report, json, print);
     Ok(Exit::Done)
 }
 

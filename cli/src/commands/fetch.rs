@@ -1,7 +1,9 @@
 //! `pgark fetch`
 
+use std::num::NonZeroUsize;
+
 use pgark::app::App;
-use pgark::jobs::fetch::Fetch;
+use pgark::jobs::fetch::{Fetch, FetchReport};
 use pgark::{Error, ErrorKind, Exit, Result};
 
 use crate::args::{self, FetchCodec};
@@ -28,16 +30,16 @@ pub(crate) async fn run(app: &App, args: &args::Fetch, json: bool) -> Result<Exi
     let report = job.run(app, &|bytes| progress.add(bytes), &stop::token()).await;
     progress.finish();
     let report = report?;
-    if json {
-        output::json(&report);
-    } else {
-        output::line(&format!("backup {} is in {}", report.backup, report.directory));
-        output::fields(&[
-            ("files", report.files.to_string()),
-            ("read", bytes(report.stored_bytes)),
-            ("content", bytes(report.plain_bytes)),
-            ("restore with", format!("pg_restore -j {} -d DATABASE {}", app.settings.jobs, report.directory)),
-        ]);
-    }
+    output::report(&report, json, |report| print(report, app.settings.jobs));
     Ok(Exit::Done)
+}
+
+fn print(report: &FetchReport, jobs: NonZeroUsize) {
+    output::line(&format!("backup {} is in {}", report.backup, report.directory));
+    output::fields(&[
+        ("files", report.files.to_string()),
+        ("read", bytes(report.stored_bytes)),
+        ("content", bytes(report.plain_bytes)),
+        ("restore with", format!("pg_restore -j {jobs} -d DATABASE {}", report.directory)),
+    ]);
 }

@@ -16,11 +16,7 @@ pub(crate) async fn run(app: &App, args: &args::List, json: bool) -> Result<Exit
         })?),
     };
     let report = List { source: app.settings.source.clone(), tier }.run(&app.repository).await?;
-    if json {
-        output::json(&report);
-    } else {
-        print(&report);
-    }
+    output::report(&report, json, print);
     Ok(Exit::Done)
 }
 

@@ -37,11 +37,7 @@ pub(crate) async fn run(app: &App, args: &args::Restore, json: bool) -> Result<E
     let report = prepared.run(app, Arc::clone(&progress) as _, &stop).await;
     progress.finish();
     let report = report?;
-    if json {
-        output::json(&report);
-    } else {
-        print(&report);
-    }
+    output::report(&report, json, print);
     Ok(Exit::Done)
 }
 

@@ -10,11 +10,7 @@ use crate::output::{self, bytes, count};
 pub(crate) async fn run(app: &App, args: &args::Show, json: bool) -> Result<Exit> {
     let job = Show { backup: args.backup.clone(), source: app.settings.source.clone() };
     let report = job.run(&app.repository).await?;
-    if json {
-        output::json(&report);
-    } else {
-        print(&report, args.tables);
-    }
+    output::report(&report, json, |report| print(report, args.tables));
     Ok(Exit::Done)
 }
 
