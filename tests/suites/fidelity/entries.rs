@@ -63,10 +63,9 @@ impl Entries {
             if !entry.desc.starts_with("DATABASE") && !entry.tag.starts_with("DATABASE ") {
                 continue;
             }
-            for text in [Some(name), entry.definition.as_mut(), entry.drop_statement.as_mut()] {
-                if let Some(text) = text {
-                    *text = text.replace(database, "this_database");
-                }
+            let sql = entry.definition.iter_mut().chain(&mut entry.drop_statement);
+            for text in sql.chain([name]) {
+                *text = text.replace(database, "this_database");
             }
         }
     }
