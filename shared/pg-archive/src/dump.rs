@@ -185,6 +185,7 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
         return Err(census::refusal(&missing));
     }
     tables::order_refreshes(&mut catalog, session).await?;
+    tables::order_configuration(&mut catalog, session).await?;
     if !options.selection.schema {
         tables::order_by_foreign_keys(&mut catalog);
     }
