@@ -184,11 +184,11 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
     if !missing.is_empty() && !options.allow_missing {
         return Err(census::refusal(&missing));
     }
-    tables::order_refreshes(&mut catalog, session).await?;
     if !options.selection.schema {
         tables::order_by_foreign_keys(&mut catalog);
     }
     order::read_dependencies(&mut catalog, session).await?;
+    tables::order_refreshes(&mut catalog);
     let sorted = order::sort(&mut catalog)?;
     let mut files = files::plan(&catalog, options);
     files::name_uniquely(&files)?;
