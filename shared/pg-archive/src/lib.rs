@@ -22,6 +22,7 @@ mod order;
 pub mod quote;
 pub mod restore;
 pub mod session;
+mod tokens;
 pub mod toc;
 
 pub use error::{Error, ErrorKind};
