@@ -6,6 +6,12 @@
 
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
+#[path = "fidelity/globals.rs"]
+mod globals;
+#[path = "fidelity/rights.rs"]
+mod rights;
+#[path = "fidelity/role_map.rs"]
+mod role_map;
 #[path = "fidelity/selections.rs"]
 mod selections;
 #[path = "fidelity/single.rs"]

@@ -42,8 +42,10 @@ pub struct Applied {
 pub async fn apply(session: &Session, text: &str, wanted: &Wanted) -> Result<Applied> {
     session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
     let all = Statement::all(text);
-    let ourselves = session.row("SELECT current_user AS role").await?.string("role")?;
-    let mut run = Run { session, ourselves, applied: Applied::default(), made: Vec::new(), left: Vec::new() };
+    if all.last().is_some_and(|last| !last.sql.ends_with(';')) {
+        return Err(Error::new(ErrorKind::Archive, "ends in the middle of a statement").on("globals"));
+    }
+    let mut run = Run::new(session).await?;
     let mut failures = Vec::new();
     for statement in &all {
         let Some(statement) = select(statement, wanted)? else { continue };
@@ -81,6 +83,7 @@ struct Run<'a> {
     session: &'a Session,
     /// The role that restores.
     ourselves: String,
+    superuser: bool,
     applied: Applied,
     /// Roles that were made.
     made: Vec<String>,
@@ -88,11 +91,27 @@ struct Run<'a> {
     left: Vec<String>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    async fn new(session: &'a Session) -> Result<Self> {
+        let sql = "SELECT rolname, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
+        let row = session.row(sql).await?;
+        let (ourselves, superuser) = (row.string("rolname")?, row.flag("rolsuper")?);
+        let applied = Applied::default();
+        Ok(Self { session, ourselves, superuser, applied, made: Vec::new(), left: Vec::new() })
+    }
+
     /// Runs a statement. Returns its failure, if it is one.
     async fn execute(&mut self, statement: &Statement) -> Result<Option<Error>> {
         if matches!(&statement.about, About::Attributes(role, _) | About::Password(role) if *role == self.ourselves) {
             return self.keep_ourselves(&statement.about).await.map(|()| None);
+        }
+        if let About::Attributes(role, _) | About::Password(role) | About::Role(role) = &statement.about
+            && self.is_providers(role)
+        {
+            if !self.is_so(&statement.about).await? {
+                self.leave(role);
+            }
+            return Ok(None);
         }
         let error = match self.session.execute_unlogged(&statement.sql).await {
             Ok(()) => {
@@ -110,14 +129,7 @@ impl Run<'_> {
             return Ok(None);
         }
         match &statement.about {
-            About::Attributes(role, _) | About::Password(role) | About::Role(role)
-                if error.kind == ErrorKind::Permission && is_reserved(role) =>
-            {
-                self.leave(role);
-            }
-            About::Membership(membership)
-                if error.kind == ErrorKind::Permission && is_reserved(&membership.member) =>
-            {
+            About::Membership(membership) if self.is_providers(&membership.member) => {
                 self.leave(&membership.member);
             }
             About::Membership(membership) if membership.grantor.is_some() => {
@@ -138,6 +150,11 @@ impl Run<'_> {
             self.applied.warnings.push(format!("{}: {text}", identifier(&self.ourselves)));
         }
         Ok(())
+    }
+
+    /// Whether a role was there before us and is called like those of providers. A superuser is the provider itself.
+    fn is_providers(&self, role: &str) -> bool {
+        !self.superuser && is_reserved(role) && !self.made.iter().any(|made| made == role)
     }
 
     fn leave(&mut self, role: &str) {
