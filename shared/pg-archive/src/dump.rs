@@ -199,7 +199,11 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
     order::link_entries(&catalog, &mut emitted)?;
     files.sort_by(|a, b| b.bytes_estimate.cmp(&a.bytes_estimate).then_with(|| a.name.cmp(&b.name)));
     let tables = table_plans(&catalog, &files)?;
-    let globals = if options.selection.schema { globals::read(session, options.role_passwords).await? } else { String::new() };
+    let globals = if options.selection.schema {
+        globals::read(session, options.role_passwords).await?
+    } else {
+        String::new()
+    };
     Ok(Plan {
         server: coordinator.server.clone(),
         snapshot: coordinator.snapshot.clone(),

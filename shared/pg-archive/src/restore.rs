@@ -40,8 +40,8 @@ mod worker;
 pub use database::database_properties;
 pub use options::{Content, Expected, LeaveOut, RestoreOptions};
 pub use progress::{Event, Progress, Silent};
-pub use role_map::RoleMap;
 pub use report::{LoadedFile, RestoreReport, Times};
+pub use role_map::RoleMap;
 pub use target::{UserObjects, user_objects};
 
 use job::{CancelOnDrop, Job};

@@ -29,18 +29,21 @@ reset role;
 "#;
 
 const LARGE_OBJECT: &str = "set role {owner}; select lo_from_bytea(900001, '\\x00ff'); reset role;";
-const SECURED: &str = "set role {owner}; create table app.tenants (i int); insert into app.tenants values (1), (2);
+const SECURED: &str =
+    "set role {owner}; create table app.tenants (i int); insert into app.tenants values (1), (2);
     alter table app.tenants enable row level security; alter table app.tenants force row level security;
     create policy first_only on app.tenants using (i = 1); reset role;";
 const FAR_AWAY: &str = "create foreign data wrapper nowhere; create server far foreign data wrapper nowhere;
     create foreign table app.far (i int) server far;";
 const MAPPING: &str = "create foreign data wrapper nowhere; create server far foreign data wrapper nowhere;
     create user mapping for {owner} server far options (user 'far', password 'hunter2');";
-const SUBSCRIPTION: &str = "create subscription feed connection 'dbname=nowhere password=hunter2' publication p
+const SUBSCRIPTION: &str =
+    "create subscription feed connection 'dbname=nowhere password=hunter2' publication p
     with (connect = false, slot_name = none);";
 
 /// All that the role needs for BASE.
-const READER: &str = "grant usage on schema app to {role}; grant select on all tables in schema app to {role};
+const READER: &str =
+    "grant usage on schema app to {role}; grant select on all tables in schema app to {role};
     grant select on all sequences in schema app to {role};";
 
 /// One row of the matrix.
@@ -87,13 +90,19 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "a right on some columns of a table",
-        setup: &[READER, "revoke select on app.orders from {role}; grant select (id) on app.orders to {role};"],
+        setup: &[
+            READER,
+            "revoke select on app.orders from {role}; grant select (id) on app.orders to {role};",
+        ],
         lacks: &["table app.orders"],
         ..EVERYBODY
     },
     Case {
         name: "no right on one sequence",
-        setup: &[READER, "revoke select on app.numbers from {role}; grant usage on sequence app.numbers to {role};"],
+        setup: &[
+            READER,
+            "revoke select on app.numbers from {role}; grant usage on sequence app.numbers to {role};",
+        ],
         lacks: &["sequence app.numbers"],
         ..EVERYBODY
     },
@@ -180,7 +189,8 @@ impl Trial<'_> {
     /// Puts this database's own names into a text.
     fn named(&self, text: &str) -> String {
         let name = self.database.name();
-        let text = text.replace("{owner}", &format!("{name}_owner")).replace("{role}", &format!("{name}_keeper"));
+        let text =
+            text.replace("{owner}", &format!("{name}_owner")).replace("{role}", &format!("{name}_keeper"));
         text.replace("{password}", PASSWORD)
     }
 
@@ -221,7 +231,8 @@ impl Trial<'_> {
         let found = check(&doctor, "rights");
         assert_eq!((&found["finding"], &found["hint"]), (&error["message"], &error["hint"]));
 
-        let cures: Vec<&str> = hint.lines().filter(|line| line.starts_with("  ") && line.ends_with(';')).collect();
+        let cures: Vec<&str> =
+            hint.lines().filter(|line| line.starts_with("  ") && line.ends_with(';')).collect();
         assert!(!cures.is_empty(), "{hint}");
         self.database.query(&cures.join("\n")).with_context(|| hint.to_owned()).map(drop)
     }
@@ -275,3 +286,61 @@ for_each_major!(
     complete_or_refused_by_name_on_17: 17,
     complete_or_refused_by_name_on_18: 18
 );
+
+/// What an administrator of a managed server is, and may do.
+const ADMINISTRATOR: &str = "create role administrator login createrole createdb password '{password}';
+    alter database shop owner to administrator;";
+
+/// The SQL under a heading of docs/rights.md.
+fn documented(heading: &str) -> anyhow::Result<String> {
+    let page = std::fs::read_to_string(pgark_tests::repository().join("docs/rights.md"))?;
+    let section =
+        page.split("### ").find(|section| section.starts_with(heading)).context("no such heading")?;
+    let sql = section.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next());
+    Ok(sql.with_context(|| format!("{heading} has no SQL"))?.replace("change me", PASSWORD))
+}
+
+#[test]
+fn the_roles_that_the_documentation_makes_can_back_up() -> Result {
+    for major in pgark_tests::postgres::MAJORS {
+        let own =
+            if major == 13 { "Your own server, PostgreSQL 13" } else { "Your own server, PostgreSQL 14" };
+        let managed = "RDS, Aurora, Neon, Supabase";
+        for heading in [own, managed].into_iter().filter(|heading| major > 13 || *heading == own) {
+            let server = Postgres::start(major)?;
+            let shop = server.create_database_named("shop", "")?;
+            shop.query(
+                "revoke connect on database shop from public; create role shop_owner; create schema sales;
+                 grant create, usage on schema sales to shop_owner; create table sales.orders (id serial);
+                 select lo_create(0);",
+            )?;
+            shop.query(&ADMINISTRATOR.replace("{password}", PASSWORD))?;
+            if major >= 14 {
+                shop.query("grant pg_read_all_data to administrator with admin option")?;
+            }
+            if heading == own {
+                shop.query("alter table sales.orders enable row level security")?;
+                shop.query(&documented(heading)?)?;
+            } else {
+                let url = server.url_as("administrator", PASSWORD, "shop");
+                let mut psql = pgark_tests::postgres::client("psql")?;
+                psql.args([
+                    "-Xq",
+                    "--set=ON_ERROR_STOP=1",
+                    "--dbname",
+                    &url,
+                    "--command",
+                    &documented(heading)?,
+                ]);
+                super::vault::succeed(&mut psql)?;
+            }
+            // Tables to come are thought of.
+            shop.query("set role shop_owner; create table sales.later (id serial)")?;
+            let url = server.url_as("pgark", PASSWORD, "shop");
+            let report =
+                Vault::new()?.backup(&url, &[]).with_context(|| format!("PostgreSQL {major}, {heading}"))?;
+            assert_eq!(report["tables"], 2);
+        }
+    }
+    Ok(())
+}

@@ -64,12 +64,8 @@ fn roles_are_renamed_and_what_is_called_like_them_is_not() -> Result {
         let vault = Vault::new()?;
         vault.backup(&source.url(), &[])?;
         let restored = server.create_database("role_map")?;
-        let maps = [
-            "--role-map",
-            "role_map_ann=role_map=\"Zoë\"",
-            "--role-map",
-            "Role Map's; Bob=role_map_to",
-        ];
+        let maps =
+            ["--role-map", "role_map_ann=role_map=\"Zoë\"", "--role-map", "Role Map's; Bob=role_map_to"];
         let quoted = ["--role-map", "role_map_ann=\"role_map=\"\"Zoë\"\"\"", maps[2], maps[3]];
         // A double quote in a name has to be quoted.
         let restore = ["restore", "latest", "--to", &restored.url()].map(str::to_owned);
@@ -91,7 +87,8 @@ fn roles_are_renamed_and_what_is_called_like_them_is_not() -> Result {
 fn a_role_that_nobody_knows_is_refused_before_anything_is_done() -> Result {
     let server = Postgres::shared(17)?;
     let source = server.create_database("role_map")?;
-    source.query("create role role_map_carl; create table t (i int); alter table t owner to role_map_carl")?;
+    source
+        .query("create role role_map_carl; create table t (i int); alter table t owner to role_map_carl")?;
     let vault = Vault::new()?;
     vault.backup(&source.url(), &[])?;
     let target = server.create_database("role_map")?;
@@ -100,9 +97,11 @@ fn a_role_that_nobody_knows_is_refused_before_anything_is_done() -> Result {
         ("role_map_carl", 2, "usage.invalid", ["OLD=NEW", "\"role_map_carl\""]),
         ("role_map_carl=No One", 1, "restore.target", ["no role \"No One\"", "CREATE ROLE \"No One\";"]),
     ] {
-        let (status, error) = vault.refused(&["restore", "latest", "--to", &target.url(), "--role-map", map])?;
+        let (status, error) =
+            vault.refused(&["restore", "latest", "--to", &target.url(), "--role-map", map])?;
         assert_eq!((status, error["code"].as_str()), (exit, Some(code)), "{error}");
-        let said = format!("{} {}", error["message"].as_str().unwrap_or(""), error["hint"].as_str().unwrap_or(""));
+        let said =
+            format!("{} {}", error["message"].as_str().unwrap_or(""), error["hint"].as_str().unwrap_or(""));
         assert!(parts.iter().all(|part| said.contains(part)), "{said}");
     }
     assert_eq!(target.query("select count(*) from pg_class where relname = 't'")?, "0");

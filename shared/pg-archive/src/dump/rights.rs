@@ -209,7 +209,11 @@ mod tests {
         let mut many = lacks(100);
         many.extend(lacks(1));
         let error = refusal("\"Backup\"", 140_000, &many);
-        assert!(error.message.contains("(101 in all)") && error.message.contains("public.t100"), "{}", error.message);
+        assert!(
+            error.message.contains("(101 in all)") && error.message.contains("public.t100"),
+            "{}",
+            error.message
+        );
         let hint = error.hint.unwrap();
         assert_eq!(hint.matches("TABLE public.t1 TO").count(), 1);
         assert!(hint.contains("public.t100") && hint.contains("GRANT pg_read_all_data TO \"Backup\""));

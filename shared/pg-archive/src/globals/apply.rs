@@ -102,7 +102,8 @@ impl<'a> Run<'a> {
 
     /// Runs a statement. Returns its failure, if it is one.
     async fn execute(&mut self, statement: &Statement) -> Result<Option<Error>> {
-        if matches!(&statement.about, About::Attributes(role, _) | About::Password(role) if *role == self.ourselves) {
+        if matches!(&statement.about, About::Attributes(role, _) | About::Password(role) if *role == self.ourselves)
+        {
             return self.keep_ourselves(&statement.about).await.map(|()| None);
         }
         if let About::Attributes(role, _) | About::Password(role) | About::Role(role) = &statement.about
@@ -170,7 +171,9 @@ impl<'a> Run<'a> {
         membership: &Membership,
         refusal: Error,
     ) -> Result<Option<Error>> {
-        let Some((sql, grantor)) = statement.sql.rsplit_once(" GRANTED BY ") else { return Ok(Some(refusal)) };
+        let Some((sql, grantor)) = statement.sql.rsplit_once(" GRANTED BY ") else {
+            return Ok(Some(refusal));
+        };
         match self.session.execute(sql).await {
             Ok(()) => {
                 self.applied.statements += 1;
@@ -192,7 +195,8 @@ impl<'a> Run<'a> {
     async fn is_so(&self, about: &About) -> Result<bool> {
         let condition = match about {
             About::Attributes(role, words) => {
-                let Some(conditions) = words.iter().map(|word| attribute(word)).collect::<Option<Vec<_>>>() else {
+                let Some(conditions) = words.iter().map(|word| attribute(word)).collect::<Option<Vec<_>>>()
+                else {
                     return Ok(false);
                 };
                 format!(
@@ -210,18 +214,18 @@ impl<'a> Run<'a> {
     fn finish(mut self, all: &[Statement]) -> Applied {
         if !self.left.is_empty() {
             self.left.sort();
-            self.applied.warnings.push(format!(
-                "roles of the server's provider were left as they are: {}",
-                list(&self.left)
-            ));
+            self.applied
+                .warnings
+                .push(format!("roles of the server's provider were left as they are: {}", list(&self.left)));
         }
         let logs_in = |role: &String| {
             all.iter().any(|statement| {
                 matches!(&statement.about, About::Attributes(of, words) if of == role && words.iter().any(|w| w == "LOGIN"))
             })
         };
-        let has_password =
-            |role: &String| all.iter().any(|statement| matches!(&statement.about, About::Password(of) if of == role));
+        let has_password = |role: &String| {
+            all.iter().any(|statement| matches!(&statement.about, About::Password(of) if of == role))
+        };
         let bare: Vec<String> =
             self.made.iter().filter(|role| logs_in(role) && !has_password(role)).cloned().collect();
         if !bare.is_empty() {

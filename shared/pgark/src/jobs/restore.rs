@@ -8,7 +8,8 @@ use pg_archive::fingerprint::Fingerprint;
 use pg_archive::globals;
 use pg_archive::quote;
 use pg_archive::restore::{
-    Content, Expected, LeaveOut, Progress, RestoreOptions, RoleMap, database_properties, restore, user_objects,
+    Content, Expected, LeaveOut, Progress, RestoreOptions, RoleMap, database_properties, restore,
+    user_objects,
 };
 use pg_archive::session::Session;
 use pg_archive::toc::{self, Entry};
