@@ -46,11 +46,11 @@ grant set, alter system on parameter work_mem to keeper with grant option;
 grant set on parameter app.motto to public;
 "#;
 
-const ROLES_16: &str = r#"
+const ROLES_16: &str = "
 grant readers to copier with inherit false, set false granted by keeper;
 grant keeper to boss with admin true, inherit true;
 grant boss to copier with set false;
-"#;
+";
 
 /// What the database itself is like, which pg_dumpall leaves to pg_dump.
 const DATABASE: &str = "select pg_get_userbyid(datdba), array(select a::text from unnest(datacl) a order by 1), shobj_description(oid, 'pg_database'),
@@ -259,6 +259,11 @@ fn a_managed_server_names_what_it_refuses_and_has_the_rest() -> Result {
             (select rolcreatedb and rolcanlogin and rolpassword is not null from pg_authid where rolname = 'app'),
             (select rolsuper from pg_roles where rolname = 'rdsadmin')";
         assert_eq!(target.psql(there)?, "t|t|t|t", "PostgreSQL {major}");
+        // What the new database cannot have is known while it is still empty.
+        let (exit, error) = vault.refused(&["restore", "latest", "--to", &to, "--create", "owned"])?;
+        let hint = error["hint"].as_str().unwrap_or_default();
+        assert!(exit == 1 && error["object"] == "DATABASE shop" && hint.contains("--no-owner"), "{error}");
+        assert_eq!(psql(&target, "owned", "select count(*) from pg_class where relname = 't'")?.trim(), "0");
         vault.run(&restore[..restore.len() - 1], &[])?;
         assert_eq!(
             psql(&target, "shop", "select tableowner from pg_tables where tablename = 't'")?.trim(),

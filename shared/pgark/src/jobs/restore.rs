@@ -268,6 +268,13 @@ impl Prepared {
         let target = self.target();
         let backup = self.manifest().id;
         let properties = self.database_properties();
+        if let Some(create) = &self.create {
+            let hint = format!(
+                "Make its roles first, or with --globals; or leave this out with --no-owner or --no-privileges. The new \
+                 database on {target} is empty. Drop it."
+            );
+            run_properties(&create.through, &properties, "ROLLBACK", &hint).await?;
+        }
         let done = restore(self.target, self.entries, self.reader, self.options, progress, stop).await;
         let done = done.map_err(|error| match self.create {
             Some(_) => {
@@ -276,7 +283,11 @@ impl Prepared {
             None => error,
         })?;
         if let Some(create) = &self.create {
-            run_properties(&create.through, &properties, &target).await?;
+            let hint = format!(
+                "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges \
+                 and settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
+            );
+            run_properties(&create.through, &properties, "COMMIT", &hint).await?;
         }
         Ok(RestoreReport {
             backup,
@@ -294,22 +305,23 @@ impl Prepared {
     }
 }
 
-/// What the database itself is like, once all is in it.
-async fn run_properties(through: &Target, properties: &[(String, String)], target: &str) -> Result<()> {
+/// Says what the database itself is like. They are tried, and taken back, while it is still empty: what the target will
+/// refuse is better known before hours of loading than after.
+async fn run_properties(
+    through: &Target,
+    properties: &[(String, String)],
+    end: &str,
+    hint: &str,
+) -> Result<()> {
     if properties.is_empty() {
         return Ok(());
     }
     let session = Session::open(through).await?;
-    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
+    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; BEGIN").await?;
     for (label, sql) in properties {
-        session.execute(sql).await.map_err(|error| {
-            error.on(label.clone()).hint(format!(
-                "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges \
-                 and settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
-            ))
-        })?;
+        session.execute(sql).await.map_err(|error| error.on(label.clone()).hint(hint))?;
     }
-    Ok(())
+    Ok(session.execute(end).await?)
 }
 
 /// Definitions of a newer server may say what an older one does not know.
