@@ -269,11 +269,7 @@ impl Prepared {
         let backup = self.manifest().id;
         let properties = self.database_properties();
         if let Some(create) = &self.create {
-            let hint = format!(
-                "Make its roles first, or with --globals; or leave this out with --no-owner or --no-privileges. The new \
-                 database on {target} is empty. Drop it."
-            );
-            run_properties(&create.through, &properties, "ROLLBACK", &hint).await?;
+            try_properties(&create.through, &properties, &target).await?;
         }
         let done = restore(self.target, self.entries, self.reader, self.options, progress, stop).await;
         let done = done.map_err(|error| match self.create {
@@ -283,11 +279,7 @@ impl Prepared {
             None => error,
         })?;
         if let Some(create) = &self.create {
-            let hint = format!(
-                "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges \
-                 and settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
-            );
-            run_properties(&create.through, &properties, "COMMIT", &hint).await?;
+            run_properties(&create.through, &properties, &target).await?;
         }
         Ok(RestoreReport {
             backup,
@@ -305,9 +297,26 @@ impl Prepared {
     }
 }
 
-/// Says what the database itself is like. They are tried, and taken back, while it is still empty: what the target will
-/// refuse is better known before hours of loading than after.
-async fn run_properties(
+/// Tries what the database itself is to be like, and takes it back, while it is still empty: what the target will refuse
+/// is better known before hours of loading than after.
+async fn try_properties(through: &Target, properties: &[(String, String)], target: &str) -> Result<()> {
+    let hint = format!(
+        "Make its roles first, or with --globals; or leave this out with --no-owner or --no-privileges. The new database \
+         on {target} is empty. Drop it."
+    );
+    set_properties(through, properties, "ROLLBACK", &hint).await
+}
+
+/// What the database itself is like, once all is in it.
+async fn run_properties(through: &Target, properties: &[(String, String)], target: &str) -> Result<()> {
+    let hint = format!(
+        "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges and \
+         settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
+    );
+    set_properties(through, properties, "COMMIT", &hint).await
+}
+
+async fn set_properties(
     through: &Target,
     properties: &[(String, String)],
     end: &str,
