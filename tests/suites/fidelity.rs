@@ -10,8 +10,14 @@ mod accepted;
 mod entries;
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
+#[path = "fidelity/globals.rs"]
+mod globals;
 #[path = "fidelity/oracle.rs"]
 mod oracle;
+#[path = "fidelity/rights.rs"]
+mod rights;
+#[path = "fidelity/role_map.rs"]
+mod role_map;
 #[path = "fidelity/selections.rs"]
 mod selections;
 #[path = "fidelity/single.rs"]

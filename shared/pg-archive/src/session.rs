@@ -81,6 +81,11 @@ impl Session {
         self.client().batch_execute(sql).await.map_err(|error| statement_error(error, sql))
     }
 
+    /// Runs statements that may hold a password: nothing of them is logged, whatever becomes of them.
+    pub async fn execute_unlogged(&self, sql: &str) -> Result<()> {
+        self.client().batch_execute(sql).await.map_err(|error| statement_error(error, "(not shown)"))
+    }
+
     /// Runs one statement and returns all its rows.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Row>> {
         let messages = self.client().simple_query(sql).await.map_err(|error| statement_error(error, sql))?;

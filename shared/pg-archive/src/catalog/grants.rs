@@ -189,6 +189,16 @@ fn emit_list(
     (!sql.is_empty()).then(|| out.attach(object, tag, "ACL", sql, &on))
 }
 
+/// The statements for the privileges of what all databases share: kind and quoted name, owner, actual and default list.
+pub(crate) fn shared(
+    (kind, name): (&str, &str),
+    owner: &str,
+    (acl, default): (&str, &str),
+    version_num: u32,
+) -> Result<String> {
+    Target { prefix: "", kind, schema: "", name, column: None, owner, version_num }.commands(acl, default)
+}
+
 /// Writes the entry of default privileges (`dumpDefaultACL`, `buildDefaultACLCommands`). They name the role
 /// instead of becoming it, so that a missing right changes nothing rather than another role's defaults.
 pub fn emit_default(out: &mut Emitter<'_>, object: &Object, grants: &DefaultGrants) -> Result<()> {
