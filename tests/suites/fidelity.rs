@@ -12,6 +12,8 @@ mod entries;
 mod extensions;
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
+#[path = "fidelity/globals.rs"]
+mod globals;
 #[path = "fidelity/kinds.rs"]
 mod kinds;
 #[path = "fidelity/locales.rs"]
@@ -20,6 +22,10 @@ mod locales;
 mod newer;
 #[path = "fidelity/oracle.rs"]
 mod oracle;
+#[path = "fidelity/rights.rs"]
+mod rights;
+#[path = "fidelity/role_map.rs"]
+mod role_map;
 #[path = "fidelity/selections.rs"]
 mod selections;
 #[path = "fidelity/single.rs"]
