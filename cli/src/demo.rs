@@ -51,7 +51,7 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
         identity_file: Some(key.display().to_string()),
         ..RawSettings::default()
     };
-    let needs = Needs { database: true, store: true, encryption: true };
+    let needs = Needs { database: true, store: true, encryption: true, ..Needs::default() };
     // The demo is not to be led astray by variables that are meant for a real database.
     let app = App::open(flags, None, needs, 2, Outside { environment: |_| None, ..outside }).await?;
     let progress = BackupProgress::new(json);

@@ -178,6 +178,7 @@ pub(super) fn planned(
         plain_bytes: plan.tables.iter().map(|table| table.bytes).sum(),
         stored_bytes: 0,
         encrypted: matches!(encryption, Encryption::Age(_)),
+        signed_by: None,
         missing: plan.missing.iter().map(ToString::to_string).collect(),
         warnings: plan.warnings.clone(),
     }
@@ -201,6 +202,7 @@ pub(super) fn finished(app: &App, manifest: &Manifest, place: &BackupRef) -> Bac
         plain_bytes: manifest.totals.plain_bytes,
         stored_bytes: manifest.totals.stored_bytes,
         encrypted: manifest.encryption.is_some(),
+        signed_by: None,
         missing: manifest.allow_missing.clone(),
         warnings: manifest.warnings.clone(),
     }
