@@ -74,9 +74,6 @@ pub(super) async fn verify(
         report.add(Finding::new(backup, name.as_deref().map(|name| (name, part)), &error));
         unfit.extend(name);
     }
-    if let Err(error) = structure::within_manifest(manifest) {
-        report.add(Finding::new(backup, None, &error));
-    }
     let is_wanted = |object: &&ObjectRecord| {
         wanted.is_none_or(|wanted| wanted.contains(&(backup.id.to_string(), object.name.clone())))
     };

@@ -12,7 +12,7 @@ use crate::repository::{BackupRef, SourceName, Tier};
 use crate::signature::SignatureCheck;
 
 /// The version of the report's form.
-pub const FORMAT_VERSION: &str = "1.0";
+pub(super) const FORMAT_VERSION: &str = "1.0";
 
 /// A run: one report for each source.
 #[derive(Debug, Clone, PartialEq, Serialize)]

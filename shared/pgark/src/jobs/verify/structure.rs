@@ -1,12 +1,10 @@
-//! Whether a backup's parts belong together: manifest and listing, manifest and its own sums, manifest and table of
-//! contents. Pure.
+//! Whether a backup's parts belong together: manifest and listing, manifest and table of contents. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 
-use pg_archive::fingerprint::Fingerprint;
 use pg_archive::toc::Entry;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind};
 use crate::repository::{ArchiveFile, Manifest, keys};
 
 /// The kind of a large object's own entry (`large_objects.rs` in pg-archive).
@@ -49,27 +47,6 @@ pub(super) fn against_listing(manifest: &Manifest, listed: &HashMap<String, u64>
     faults
 }
 
-/// Whether the rows of each table are those of its objects.
-pub(super) fn within_manifest(manifest: &Manifest) -> Result<()> {
-    let records: HashMap<&str, _> =
-        manifest.objects.iter().map(|object| (object.name.as_str(), object)).collect();
-    for table in &manifest.tables {
-        let mut sum = Fingerprint::default();
-        for object in table.objects.iter().filter_map(|name| records.get(name.as_str())) {
-            let (Some(rows), Some(text)) = (object.rows, &object.fingerprint) else {
-                return Err(contradiction(format!("does not say what {} must hold", object.name)));
-            };
-            sum.merge(Fingerprint::parse(rows, text)?);
-        }
-        if sum != Fingerprint::parse(table.rows, &table.fingerprint)? {
-            let message =
-                format!("has other rows for table {}.{} than for its objects", table.schema, table.name);
-            return Err(contradiction(message));
-        }
-    }
-    Ok(())
-}
-
 /// Each data file that the table of contents names has its object, and the reverse.
 pub(super) fn against_toc(manifest: &Manifest, entries: &[Entry]) -> Vec<Error> {
     let mut errors = Vec::new();
@@ -97,9 +74,4 @@ pub(super) fn against_toc(manifest: &Manifest, entries: &[Entry]) -> Vec<Error> 
         wrong(format!("has {large_objects} large objects, but its manifest says {expected}"));
     }
     errors
-}
-
-fn contradiction(message: String) -> Error {
-    Error::new(ErrorKind::ManifestDamaged, message)
-        .hint("The manifest is not what was written. Use another backup.")
 }
