@@ -5,6 +5,7 @@ use std::fs;
 
 use anyhow::Context as _;
 use pgark::jobs::verify::{Level, SourceReport, Verify};
+use pgark_tests::fixtures;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -146,13 +147,52 @@ fn what_could_not_be_checked_is_no_success_and_no_damage() -> Result {
         "{}",
         nothing.text
     );
-    for arguments in [["--sample", "10"], ["--sample", "0%"]] {
-        let usage = pgark(&[&["verify", "--json"][..], &arguments].concat(), &copy.variables())?;
+    for arguments in [&["--sample", "10"][..], &["--sample", "0%"], &["--sample", "10%", "--no-report"]] {
+        let usage = pgark(&[&["verify", "--json"][..], arguments].concat(), &copy.variables())?;
         assert_eq!(
             (usage.code, &usage.json["error"]["code"]),
             (2, &"usage.invalid".into()),
             "{}",
             usage.text
+        );
+    }
+    Ok(())
+}
+
+/// Whatever a backup holds and whatever it leaves out, it is good at level `content` when it was just written.
+#[test]
+fn every_kind_of_backup_is_good_when_it_was_just_written() -> Result {
+    let database = server()?.create_database("kinds")?;
+    database.query(&fixtures::objects(17))?;
+    database.query(fixtures::CONTENT)?;
+    let store = tempfile::tempdir()?;
+    let mut variables = vec![
+        ("PGARK_STORE", format!("file://{}", store.path().display())),
+        ("PGARK_DATABASE_URL", database.url()),
+        ("PGARK_ENCRYPTION", "none".to_owned()),
+        ("PGARK_CHUNK_BYTES", "64KiB".to_owned()),
+    ];
+    for (codec, flags) in [
+        ("zstd", &[][..]),
+        ("gzip", &["--schema-only"]),
+        ("none", &["--data-only"]),
+        ("gzip", &["--exclude-table-data", "*"]),
+    ] {
+        variables.push(("PGARK_COMPRESSION", codec.to_owned()));
+        let answer = pgark(&[&["backup", "--allow-missing", "--json"], flags].concat(), &variables)?;
+        assert_eq!(answer.code, 0, "{flags:?}: {}", answer.text);
+        let verified = pgark(&["verify", "--json"], &variables)?;
+        assert_eq!(
+            (verified.code, &verified.json["good"]),
+            (0, &true.into()),
+            "{flags:?}: {}",
+            verified.text
+        );
+        let line = &verified.json["reports"][0]["backups"][0];
+        assert_eq!(
+            (&line["level"], &line["rows_counted"]),
+            (&"content".into(), &answer.json["rows"]),
+            "{flags:?}"
         );
     }
     Ok(())

@@ -303,3 +303,6 @@ async fn keep(app: &App, report: &mut SourceReport) -> Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
