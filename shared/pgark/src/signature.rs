@@ -315,7 +315,8 @@ impl fmt::Debug for SigningKey {
 
 /// Bytes are stored least significant first, and shown as a number.
 fn key_id(bytes: &[u8]) -> String {
-    bytes.iter().rev().map(|byte| format!("{byte:02X}")).collect()
+    let number = bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{number:016X}")
 }
 
 #[cfg(test)]

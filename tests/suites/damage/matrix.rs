@@ -135,13 +135,11 @@ fn cuts(bytes: &[u8], damage: Damage) -> Vec<usize> {
     let line = bytes[header + 1..].iter().position(|byte| *byte == b'\n').expect("the end of the header");
     let payload = header + 1 + line + 1 + NONCE_BYTES;
     let borders: Vec<usize> = (payload..bytes.len()).step_by(CHUNK_BYTES).collect();
-    match damage {
-        CutAtChunks => borders,
-        _ => {
-            let within = borders.iter().map(|border| (border + bytes.len().min(border + CHUNK_BYTES)) / 2);
-            within.chain([header / 2, payload - NONCE_BYTES / 2]).collect()
-        }
+    if damage == CutAtChunks {
+        return borders;
     }
+    let within = borders.iter().map(|border| (border + bytes.len().min(border + CHUNK_BYTES)) / 2);
+    within.chain([header / 2, payload - NONCE_BYTES / 2]).collect()
 }
 
 /// Copies of the store, each with this damage.
