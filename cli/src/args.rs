@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Check everything that a backup needs, and say what to do
     Doctor(Doctor),
-    /// Back up, list, restore and compare a throw-away shop database
+    /// Back up, list, verify, restore and compare a throw-away shop database
     Demo(Demo),
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod print {
     pub(crate) use super::backup::print as backup;
     pub(crate) use super::list::print as list;
     pub(crate) use super::restore::print as restore;
+    pub(crate) use super::verify::print as verify;
 }
 
 /// Runs a command.

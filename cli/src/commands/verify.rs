@@ -2,7 +2,6 @@
 
 use pgark::app::App;
 use pgark::jobs::verify::{BackupLine, Finding, Level, Share, SourceReport, Verify, VerifyReport};
-use pgark::signature::SignatureCheck;
 use pgark::{Error, ErrorKind, Exit, Result};
 
 use crate::args::{self, VerifyLevel};
@@ -33,7 +32,7 @@ pub(crate) async fn run(app: &App, args: &args::Verify, json: bool) -> Result<Ex
     Ok(report.exit())
 }
 
-fn print(report: &VerifyReport) {
+pub(crate) fn print(report: &VerifyReport) {
     for source in &report.reports {
         print_source(source);
     }
@@ -49,9 +48,7 @@ fn print_source(report: &SourceReport) {
     for failure in &report.failures {
         print_finding("NOT CHECKED", failure);
     }
-    if report.signature == SignatureCheck::NotChecked {
-        output::note("signatures were not checked: no verification key is set");
-    }
+    output::note(&format!("signatures {}", report.signature));
     if let Some(sample) = &report.sample {
         output::note(&format!(
             "a sample of {}: the rotation is at {:.0}% of the stored bytes",
@@ -80,7 +77,11 @@ fn backup(line: &BackupLine) -> [String; 6] {
         format!("{} of {}", line.objects_read, line.objects),
         bytes(line.stored_bytes_read),
         rows,
-        if line.findings == 0 { "nothing".to_owned() } else { format!("{} findings", line.findings) },
+        match line.findings {
+            0 => "nothing".to_owned(),
+            1 => "1 finding".to_owned(),
+            findings => format!("{findings} findings"),
+        },
     ]
 }
 

@@ -176,7 +176,7 @@ impl VerifyReport {
         let (findings, failures) =
             (count(|report| report.findings.len()), count(|report| report.failures.len()));
         let message = format!(
-            "{findings} findings, and {failures} failures to check; the first: {}: {} ({}) [{}]",
+            "{findings} found damaged, {failures} not checked; the first: {}: {} ({}) [{}]",
             first.object.as_deref().unwrap_or("manifest.json"),
             first.message,
             first.affects,
