@@ -181,7 +181,8 @@ fn every_kind_of_backup_is_good_when_it_was_just_written() -> Result {
         variables.push(("PGARK_COMPRESSION", codec.to_owned()));
         let answer = pgark(&[&["backup", "--allow-missing", "--json"], flags].concat(), &variables)?;
         assert_eq!(answer.code, 0, "{flags:?}: {}", answer.text);
-        let verified = pgark(&["verify", "--json"], &variables)?;
+        let id = answer.json["id"].as_str().context("no id")?;
+        let verified = pgark(&["verify", id, "--json"], &variables)?;
         assert_eq!(
             (verified.code, &verified.json["good"]),
             (0, &true.into()),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use pg_archive::restore::Silent;
@@ -12,7 +13,7 @@ use pgark::config::{Needs, RawSettings};
 use pgark::jobs::restore::{Restore, RestoreReport};
 use pgark::jobs::verify::{Level, SourceReport, Verify};
 use pgark_tests::postgres::Database;
-use pgark_tests::{Postgres, workspace_binary};
+use pgark_tests::{Postgres, wait_until, workspace_binary};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ const SCRIPT: &str = "
         from generate_series(1, 3) m, generate_series(1, 4000) n group by m;
     do $do$ begin execute format('create function public.long() returns text language sql as $f$ select %L $f$',
         (select string_agg(md5(n::text), '') from generate_series(1, 4500) n)); end $do$;";
+
+const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) fn server() -> Result<&'static Postgres> {
     Postgres::shared(17)
@@ -111,11 +114,14 @@ impl World {
             let answer = pgark(&["backup", "--json"], &variables)?;
             ensure!(answer.code == 0, "{}", answer.text);
             ids.push(answer.json["id"].as_str().context("no id")?.to_owned());
+            // Ids of one second are in no order, and `latest` must mean the second.
+            let made = jiff::Timestamp::now().as_second();
+            wait_until(SOON, "the next second", || jiff::Timestamp::now().as_second() > made)?;
             database.query(
                 "update public.orders set body = md5(body); update public.items set name = name || '!'",
             )?;
         }
-        ids.sort_unstable();
+        ensure!(ids.is_sorted(), "{ids:?}");
         world.ids = ids.try_into().ok().context("two backups")?;
         Ok(world)
     }
