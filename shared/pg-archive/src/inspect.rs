@@ -1,4 +1,4 @@
-//! Reads an archive's files as a restore does, without a server: what a restore would refuse is refused here.
+//! Reads an archive's data files as a restore does, without a server: what a restore would refuse is refused here.
 //!
 //! Nothing is kept but what the reader holds between two chunks. Where the bytes come from, and what they should come
 //! to, is the caller's business.
@@ -55,14 +55,6 @@ impl DataFile {
     }
 }
 
-/// The number of statements in the text of a backup's globals.
-///
-/// # Errors
-/// When it ends in the middle of one.
-pub fn globals(text: &str) -> Result<usize> {
-    Ok(SqlText::statements(text)?.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,13 +70,11 @@ mod tests {
     fn files_are_read_to_their_end_or_refused() {
         assert_eq!(read(DataFile::rows(), "1\ta\n2\tb\n\\.\n\n\n").unwrap().rows, 2);
         assert_eq!(read(DataFile::statements(), "SELECT 1;\nSELECT ';';\n").unwrap().rows, 2);
-        assert_eq!(globals("CREATE ROLE a;\n-- x\n\nGRANT a TO b;\n").unwrap(), 2);
         for wrong in ["1\ta\n", "1\ta\n\\.\n2\tb\n"] {
             assert!(read(DataFile::rows(), wrong).is_err(), "{wrong}");
         }
         for wrong in ["SELECT 1;\nSELECT ", "SELECT ';\n", "SELECT 1;"] {
             assert!(read(DataFile::statements(), wrong).is_err(), "{wrong}");
         }
-        assert!(globals("CREATE ROLE a").is_err());
     }
 }

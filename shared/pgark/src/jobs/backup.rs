@@ -37,6 +37,20 @@ pub struct Backup {
     pub exclude_schemas: Vec<String>,
     /// Go on although user objects exist that a backup cannot hold yet.
     pub allow_missing: bool,
+    /// Put the hashes of roles' passwords into the globals, which needs the right to read them.
+    pub role_passwords: bool,
+}
+
+/// What a backup holds of the cluster's roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Roles {
+    /// Nothing: only rows were asked for.
+    None,
+    /// All but their passwords.
+    WithoutPasswords,
+    /// All.
+    WithPasswords,
 }
 
 /// What a backup, or the plan of one, came to.
@@ -74,6 +88,8 @@ pub struct BackupReport {
     pub encrypted: bool,
     /// The id of the minisign key that signed its manifest; `null` if it is not signed.
     pub signed_by: Option<String>,
+    /// What it holds of the cluster's roles.
+    pub roles: Roles,
     /// User objects that are not in it, accepted by `allow_missing`.
     pub missing: Vec<String>,
     /// What a user should know.
@@ -117,7 +133,7 @@ impl Backup {
             }
         };
         if self.dry_run {
-            let mut report = record::planned(app, &dump.plan, &place, &encryption, started);
+            let mut report = record::planned(self, app, &dump.plan, &place, &encryption, started);
             report.signed_by = signer.map(|key| key.public().id());
             dump.abandon().await;
             return Ok(report);
@@ -137,6 +153,10 @@ impl Backup {
         if self.schema_only && self.data_only {
             return Err(Error::new(ErrorKind::Usage, "schema only and data only leave nothing to back up")
                 .hint("Give one of --schema-only and --data-only."));
+        }
+        if self.role_passwords && self.data_only {
+            return Err(Error::new(ErrorKind::Usage, "rows alone hold no roles, and so no passwords")
+                .hint("Leave one of --role-passwords and --data-only away."));
         }
         let mut problems = Vec::new();
         let mut patterns = |texts: &[String]| -> Vec<NamePattern> {
@@ -162,6 +182,7 @@ impl Backup {
             lock_timeout: app.settings.lock_timeout,
             chunk_bytes: app.settings.chunk_bytes,
             allow_missing: self.allow_missing,
+            role_passwords: self.role_passwords,
             table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
         })
     }

@@ -6,7 +6,8 @@ use std::fmt;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use pg_archive::fingerprint::Fingerprint;
-use pg_archive::inspect::{self, DataFile};
+use pg_archive::globals;
+use pg_archive::inspect::DataFile;
 use pg_archive::toc::settings::Settings;
 use pg_archive::toc::{self, Entry};
 
@@ -206,7 +207,7 @@ async fn read_object(
             Ok(Read { toc: Some(entries), ..Read::default() })
         }
         Part::Globals => {
-            inspect::globals(&reader.globals().await?)?;
+            globals::check(&reader.globals().await?)?;
             Ok(Read::default())
         }
         Part::Table(..) => {
