@@ -10,6 +10,8 @@ mod accepted;
 mod entries;
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
+#[path = "fidelity/generated.rs"]
+mod generated;
 #[path = "fidelity/oracle.rs"]
 mod oracle;
 #[path = "fidelity/selections.rs"]
