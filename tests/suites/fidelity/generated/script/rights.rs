@@ -4,8 +4,7 @@ use super::world::{ROLES, Shape, Source, Thing, World, literal};
 
 /// Makes the roles that are not there yet. They stay: other databases of the server may use them.
 pub(super) fn roles(world: &mut World) {
-    let list: Vec<String> =
-        ROLES.iter().map(|role| literal(&unquoted(role))).collect();
+    let list: Vec<String> = ROLES.iter().map(|role| literal(&unquoted(role))).collect();
     world.run(&format!(
         "DO $do$\nDECLARE wanted text;\nBEGIN\n    FOREACH wanted IN ARRAY ARRAY[{}] LOOP\n        \
          IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN\n            \
@@ -150,7 +149,7 @@ fn chain(world: &mut World, what: &str, all: &[&str]) {
     let privilege = if world.random.chance(25) { "ALL" } else { *world.random.pick(all) };
     let roles = world.random.some(&ROLES, 3);
     world.run(&format!("GRANT {privilege} ON {what} TO {} WITH GRANT OPTION", roles[0]));
-    if world.random.chance(60) {
+    if world.chains && world.random.chance(60) {
         let option = *world.random.pick(&["", " WITH GRANT OPTION"]);
         world.run(&format!("SET ROLE {}", roles[0]));
         world.run(&format!("GRANT {privilege} ON {what} TO {}{option}", roles[1]));
