@@ -12,8 +12,14 @@ mod entries;
 mod fingerprints;
 #[path = "fidelity/generated.rs"]
 mod generated;
+#[path = "fidelity/globals.rs"]
+mod globals;
 #[path = "fidelity/oracle.rs"]
 mod oracle;
+#[path = "fidelity/rights.rs"]
+mod rights;
+#[path = "fidelity/role_map.rs"]
+mod role_map;
 #[path = "fidelity/selections.rs"]
 mod selections;
 #[path = "fidelity/single.rs"]

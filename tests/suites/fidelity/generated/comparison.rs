@@ -78,7 +78,7 @@ fn compare(server: &Postgres, script: &str, backup: &Backup) -> anyhow::Result<O
     let vault = Vault::new()?;
     vault.backup(&source.url(), &backup.flags)?;
     let ours = Entries::of_archive(&vault.fetch()?)?.with_whole_tables();
-    AcceptedDifferences::read()?
+    AcceptedDifferences::read_for_generated()?
         .check(&ours.differences(&theirs))
         .context("our archive, compared with pg_dump's")?;
     if backup.flags.contains(&"--data-only") {
