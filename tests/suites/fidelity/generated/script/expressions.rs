@@ -93,7 +93,7 @@ impl World {
             (INTEGER, 2) => format!("({} % 7)", self.nested(INTEGER, scope, depth)),
             (TEXT, 0) => format!("lower({})", self.nested(TEXT, scope, depth)),
             (TEXT, 1) => format!("({} || {})", self.leaf(TEXT, scope), self.nested(TEXT, scope, depth)),
-            (TEXT, 2) => format!("(upper({}) COLLATE \"C\")", self.nested(TEXT, scope, depth)),
+            (TEXT, 2) => format!("upper({})", self.nested(TEXT, scope, depth)),
             (BOOLEAN, 0) => format!("(NOT {})", self.nested(BOOLEAN, scope, depth)),
             (BOOLEAN, 1) => {
                 let (one, two) = (self.nested(BOOLEAN, scope, depth), self.leaf(BOOLEAN, scope));

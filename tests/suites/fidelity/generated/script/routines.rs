@@ -28,9 +28,11 @@ fn function(world: &mut World, returns: TypeId, arguments: &[TypeId], pure: bool
     let scope = Scope { columns: places, pure, builtin: false, queries: !pure };
     let value = world.expression(returns, &scope);
     let defaults = if world.random.chance(40) { world.random.between(0, arguments.len()) } else { 0 };
+    // PostgreSQL prints an argument without name as "" in a body, if others have names.
+    let named = world.random.chance(60);
     let mut list = Vec::new();
     for (at, argument) in arguments.iter().enumerate() {
-        let mut text = if world.random.chance(60) { format!("{} ", world.name()) } else { String::new() };
+        let mut text = if named { format!("{} ", world.name()) } else { String::new() };
         text += &world.types[*argument].sql;
         if at + defaults >= arguments.len() {
             let default = world.expression(*argument, &Scope { pure, ..Scope::default() });

@@ -266,9 +266,11 @@ struct Key {
 }
 
 fn key(world: &mut World, columns: &[Column]) -> Key {
-    let texts: Vec<&Column> = columns.iter().filter(|column| column.of == TEXT).collect();
+    let texts: Vec<&Column> =
+        columns.iter().filter(|column| column.of == TEXT && column.source == Source::Given).collect();
     let own: Vec<&Column> = columns[1..]
         .iter()
+        .filter(|column| column.source == Source::Given)
         .filter(|column| world.types[column.of].ordered && !world.types[column.of].builtin)
         .collect();
     match world.random.below(6) {
