@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
+use pg_archive::catalog::DumpId;
 use pg_archive::toc::{self, Entry};
 use pgark_tests::{postgres, postgres_15};
 
