@@ -104,6 +104,13 @@ impl Entries {
         }
     }
 
+    /// Leaves large objects out, which `pg_dump` 17 and later put elsewhere than 15 does.
+    pub(crate) fn without_large_objects(mut self) -> Self {
+        self.named
+            .retain(|(_, entry)| !entry.desc.starts_with("BLOB") && !entry.tag.starts_with("LARGE OBJECT "));
+        self
+    }
+
     /// How many entries there are.
     pub(crate) fn count(&self) -> usize {
         self.named.len()

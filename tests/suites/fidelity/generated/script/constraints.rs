@@ -163,7 +163,7 @@ fn unproven_not_null(world: &mut World, index: usize) {
     let relation = world.relations[index].clone();
     let nullable = |column: &&Column| !column.not_null && column.source == Source::Given;
     let Some(column) = relation.columns.iter().find(nullable) else { return };
-    let constraint = world.name();
+    let constraint = world.plain_name();
     world.run(&format!(
         "ALTER TABLE {} ADD CONSTRAINT {constraint} NOT NULL {} NOT VALID",
         relation.name, column.name

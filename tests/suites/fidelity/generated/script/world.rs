@@ -199,6 +199,12 @@ impl World {
         quoted(&self.bare_name())
     }
 
+    /// A new name that needs no quotes.
+    pub(super) fn plain_name(&mut self) -> String {
+        self.named += 1;
+        format!("n{}", self.named)
+    }
+
     /// A new name in some schema.
     pub(super) fn new_in_schema(&mut self) -> String {
         let schema = self.random.pick(&self.schemas).clone();
