@@ -12,6 +12,8 @@ mod entries;
 mod extensions;
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
+#[path = "fidelity/generated.rs"]
+mod generated;
 #[path = "fidelity/globals.rs"]
 mod globals;
 #[path = "fidelity/kinds.rs"]

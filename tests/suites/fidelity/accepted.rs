@@ -18,7 +18,7 @@ struct Accepted {
     replaced: Option<[String; 2]>,
     /// The only change: dependencies on entries of this kind came to ours.
     more: Option<String>,
-    /// The only change: white space.
+    /// The only change, or the only other one: white space.
     #[serde(default)]
     spaces: bool,
     /// Why it is right.
@@ -31,6 +31,10 @@ impl Accepted {
             return false;
         }
         match (&self.replaced, &self.more) {
+            (Some([theirs, ours]), _) if self.spaces => {
+                let expected = difference.theirs.replace(theirs, ours);
+                expected.split_whitespace().eq(difference.ours.split_whitespace())
+            }
             (Some([theirs, ours]), _) => difference.theirs.replace(theirs, ours) == difference.ours,
             (_, Some(kind)) => {
                 let theirs: BTreeSet<_> = difference.theirs.lines().collect();
@@ -70,6 +74,14 @@ impl AcceptedDifferences {
         let mut everywhere = Self::read()?;
         everywhere.accepted.iter_mut().for_each(|(_, met)| *met = true);
         let here = Self::parse(include_str!("accepted-fixtures.toml")).context("accepted-fixtures.toml")?;
+        everywhere.accepted.extend(here.accepted);
+        Ok(everywhere)
+    }
+
+    /// Reads `accepted-generated.toml` too.
+    pub(crate) fn read_for_generated() -> anyhow::Result<Self> {
+        let mut everywhere = Self::read()?;
+        let here = Self::parse(include_str!("accepted-generated.toml")).context("accepted-generated.toml")?;
         everywhere.accepted.extend(here.accepted);
         Ok(everywhere)
     }
