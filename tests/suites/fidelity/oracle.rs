@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use pgark_tests::postgres::{Database, RegressionDatabase};
 use pgark_tests::{Postgres, postgres_15};
 
-use super::accepted::AcceptedDifferences;
+use super::accepted::{AcceptedDifferences, Place};
 use super::entries::{Difference, Entries, Field, PgDump};
 use super::fingerprints;
 use super::vault::{PgRestore, Vault, succeed};
@@ -31,7 +31,7 @@ fn the_regression_database_comes_back() -> Result {
     let vault = Vault::new()?;
     vault.backup(&url, &["--compression", "gzip"])?;
     let manifest = vault.manifest()?;
-    let mut accepted = AcceptedDifferences::read()?;
+    let mut accepted = AcceptedDifferences::read(Place::Oracle)?;
     let differences = Entries::of_archive(&vault.fetch()?)?.differences(&original);
     let count = accepted.check(&differences).context("our archive, compared with pg_dump's")?;
     accepted.all_met()?;
