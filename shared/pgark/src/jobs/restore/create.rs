@@ -1,0 +1,80 @@
+//! Making the database that is restored into, and saying what it is like.
+
+use pg_archive::connect::Target;
+use pg_archive::quote;
+use pg_archive::session::Session;
+use pg_archive::toc::Entry;
+
+use crate::error::Result;
+use crate::repository::Manifest;
+
+/// A database that is to be made.
+pub(super) struct CreateDatabase {
+    /// Where to connect for it.
+    pub(super) through: Target,
+    /// The statement.
+    pub(super) statement: String,
+}
+
+impl CreateDatabase {
+    /// From `template0`, so that nothing is in it, and with the encoding and locale of the original, so that text sorts
+    /// and compares as it did (manual, CREATE DATABASE): as the archive says, under another name.
+    pub(super) fn like(
+        manifest: &Manifest,
+        entries: &[Entry],
+        through: Target,
+        name: &str,
+        version_num: u32,
+        tablespaces: bool,
+    ) -> Self {
+        let original = format!("CREATE DATABASE {} ", quote::identifier(&manifest.server.database));
+        let created = entries.iter().find(|entry| entry.desc == "DATABASE");
+        let how = created.and_then(|entry| entry.definition.as_deref()?.strip_prefix(&original));
+        // An archive of rows alone does not say, and goes into no new database anyway.
+        let encoding = format!("TEMPLATE template0 ENCODING {};", quote::literal(&manifest.server.encoding));
+        let mut how = how.unwrap_or(&encoding).to_owned();
+        if version_num < 150_000 {
+            // There was no other provider, and no word for this one.
+            how = how.replacen(" LOCALE_PROVIDER = libc", "", 1);
+        }
+        if !tablespaces && let Some(at) = how.find(" TABLESPACE = ") {
+            how.truncate(at);
+            how.push(';');
+        }
+        Self { through, statement: format!("CREATE DATABASE {} {how}", quote::identifier(name)) }
+    }
+
+    /// Makes it.
+    pub(super) async fn run(&self, name: &str) -> Result<()> {
+        let session = Session::open(&self.through).await?;
+        session.execute(&self.statement).await.map_err(|error| {
+            error.on(format!("database {name}")).hint(
+                "The role needs CREATEDB, and the server the locale of the original. Or create the database by hand, and \
+                 restore into it without --create.",
+            )
+        })?;
+        Ok(())
+    }
+}
+
+/// What the database itself is like, once all is in it.
+pub(super) async fn run_properties(
+    through: &Target,
+    properties: &[(String, String)],
+    target: &str,
+) -> Result<()> {
+    if properties.is_empty() {
+        return Ok(());
+    }
+    let session = Session::open(through).await?;
+    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
+    for (label, sql) in properties {
+        session.execute(sql).await.map_err(|error| {
+            error.on(label.clone()).hint(format!(
+                "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges \
+                 and settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
+            ))
+        })?;
+    }
+    Ok(())
+}
