@@ -6,6 +6,14 @@
 
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
+#[path = "fidelity/before.rs"]
+mod before;
+#[path = "fidelity/majors.rs"]
+mod majors;
+#[path = "fidelity/parts.rs"]
+mod parts;
+#[path = "fidelity/replace.rs"]
+mod replace;
 #[path = "fidelity/selections.rs"]
 mod selections;
 #[path = "fidelity/single.rs"]

@@ -1,7 +1,7 @@
 //! Restores a backup into a database: look at everything first, then change the target.
 //!
 //! `request` turns arguments into options, `prechecks` into one refusal what cannot end well, `create` makes databases,
-//! `marker` writes on a database that it is not complete, `replace` puts a restored database in the place of a live one.
+//! `rehearsal` tries the definitions, `state` and `marker` write on a database that it is not complete, `replace` puts a restored database in the place of a live one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use pg_archive::globals;
 use pg_archive::quote;
 use pg_archive::restore::{
     self, Expected, Facts, ForeignKey, LeaveOut, Made, Progress, RestoreOptions, RoleMap, check, database_properties,
-    rehearse, user_objects,
+    user_objects,
 };
 use pg_archive::session::Session;
 use pg_archive::toc::{self, Entry, Section};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::jobs::compare::Comparison;
 use crate::repository::archive::BackupReader;
 use crate::repository::{BackupId, Filter, Manifest, SourceName};
@@ -29,13 +29,16 @@ use crate::repository::{BackupId, Filter, Manifest, SourceName};
 mod create;
 mod marker;
 mod prechecks;
+mod rehearsal;
 mod replace;
 mod request;
+mod state;
 
 pub use replace::{Replaced, Replacing, Step};
 
 use create::{CreateDatabase, run_properties};
-use marker::{Marker, State};
+use marker::Marker;
+use state::{stopped, with_state};
 
 /// The arguments.
 #[derive(Clone, Default, Deserialize)]
@@ -321,52 +324,6 @@ impl Prepared {
         Ok(())
     }
 
-    /// Tries all definitions in a transaction that is rolled back, where something is not certain: another major
-    /// version, a role with limits, a target that is not empty.
-    async fn rehearse(&mut self, app: &App, target: &Target, stop: &CancellationToken) -> Result<()> {
-        let from = self.manifest().server.version_num / 10_000;
-        let to = self.version_num / 10_000;
-        let definitions = self.options.content != restore::Content::Data
-            && self.options.sections.contains(&Section::PreData);
-        let uncertain = from != to || !self.superuser || self.present > 0 || self.options.is_part();
-        if !definitions || !uncertain {
-            return Ok(());
-        }
-        let rehearsal = rehearse(target, &self.entries, &self.options, &[], app.settings.lock_timeout);
-        let rehearsal = tokio::select! {
-            result = rehearsal => result?,
-            () = stop.cancelled() => return Err(stopped()),
-        };
-        if let Some(reason) = rehearsal.incomplete {
-            self.warnings.push(format!(
-                "only {} definitions could be tried before the restore: {reason}",
-                rehearsal.tried
-            ));
-        }
-        let Some((first, why)) = rehearsal.refused.first() else { return Ok(()) };
-        let more = match rehearsal.refused.len() - 1 {
-            0 => String::new(),
-            more => {
-                let labels: Vec<&str> =
-                    rehearsal.refused.iter().skip(1).take(4).map(|(label, _)| label.as_str()).collect();
-                format!("; and {more} more: {}", labels.join(", "))
-            }
-        };
-        let hint = match (from > to, self.present > 0) {
-            (true, _) => format!(
-                "The backup uses what PostgreSQL {to} does not have. Restore it into PostgreSQL {from} or newer, or leave                  these out with --exclude-table or --exclude-schema."
-            ),
-            (false, true) => "Something in the target is in the way, or hangs on what would be dropped. Restore into a new                               database with --create NAME, or drop that by hand."
-                .to_owned(),
-            _ => "Restore as a role that may do this, or leave these out with --exclude-table, --exclude-schema, --no-owner                   or --no-privileges."
-                .to_owned(),
-        };
-        let message = format!("the server does not take {first}: {why}{more}");
-        Err(Error::new(ErrorKind::Archive(pg_archive::ErrorKind::Target), message)
-            .on(format!("database {}", target.display()))
-            .hint(format!("{hint} Nothing was changed.")))
-    }
-
     /// Drops the database that was just made, in which there is nothing yet.
     async fn forget_created(&self, error: Error) -> Error {
         let Some(create) = &self.create else { return error };
@@ -382,46 +339,6 @@ impl Prepared {
                 with_state(error, &format!("The new database on {} is empty: drop it.", self.target()))
             }
         }
-    }
-
-    /// Writes on the target that it is not complete, where the role may: only its owner may.
-    async fn mark(&self) -> bool {
-        let marker = Marker {
-            state: State::Restoring,
-            backup: self.manifest().id,
-            begun: self.started,
-            replaces: None,
-            comment: self.comment.clone(),
-        };
-        let marked = self.write_comment(&self.target, Some(&marker.text())).await;
-        marked.map_err(|error| tracing::debug!(%error, "the target was not marked")).is_ok()
-    }
-
-    async fn unmark(&self, through: &Target) {
-        if let Err(error) = self.write_comment(through, self.comment.as_deref()).await {
-            tracing::warn!(%error, "the restore is complete, but the comment on the database still says that it is not");
-        }
-    }
-
-    async fn write_comment(&self, through: &Target, text: Option<&str>) -> Result<()> {
-        Ok(Session::open(through).await?.execute(&databases::comment(self.target.database(), text)).await?)
-    }
-
-    /// In which state a failure leaves the target, and how to go on.
-    fn state_after_failure(&self, marked: bool) -> String {
-        let name = quote::identifier(self.target.database());
-        let marked = if marked { ", and its comment says so" } else { "" };
-        let state = format!("Database {name} now holds a part of the backup{marked}.");
-        if self.create.is_some() {
-            return format!("{state} To repeat: DROP DATABASE {name}; and the same command again.");
-        }
-        if self.options.content == restore::Content::Data || !self.options.sections.contains(&Section::PreData) {
-            return format!(
-                "{state} Files that were loaded stay: empty the tables with TRUNCATE, drop the indexes and constraints                  that were made, and run the same command again; it names those with rows."
-            );
-        }
-        let with = if self.options.clean { "" } else { " with --clean" };
-        format!("{state} To repeat: the same command again{with}, which drops what the backup holds first.")
     }
 
     /// What it came to.
@@ -442,16 +359,6 @@ impl Prepared {
             warnings: self.warnings,
         }
     }
-}
-
-/// An error with what state it leaves behind.
-fn with_state(error: Error, state: &str) -> Error {
-    let hint = error.hint_text().map(|hint| format!("{hint} {state}")).unwrap_or_else(|| state.to_owned());
-    error.hint(hint)
-}
-
-fn stopped() -> Error {
-    Error::new(ErrorKind::Stopped, "was stopped before it was done").hint("Nothing was changed. Run it again.")
 }
 
 fn data_bytes(manifest: &Manifest) -> HashMap<String, u64> {

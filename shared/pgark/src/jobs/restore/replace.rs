@@ -14,9 +14,8 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use pg_archive::connect::Target;
-use pg_archive::databases::{self, Database, Swap};
+use pg_archive::databases::{self, Swap};
 use pg_archive::quote::{identifier, literal};
 use pg_archive::restore::{self, Progress};
 use pg_archive::session::Session;
@@ -25,17 +24,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::CreateDatabase;
 use super::marker::{Marker, State};
+use super::state::{stopped, with_state};
 use super::{Prepared, RestoreReport};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::jobs::compare::{Comparison, compare};
-use crate::repository::BackupId;
 
-const NEW: &str = "_pgark_new_";
-const FORMER: &str = "_pgark_old_";
-const UNDONE: &str = "_pgark_undone_";
-/// `NAMEDATALEN` - 1.
-const NAME_BYTES_MAX: usize = 63;
+mod found;
+
+use found::{FORMER, NEW, UNDONE, look, named};
 
 /// What is done, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +164,7 @@ impl Replacing {
     pub async fn step(&mut self, app: &App, progress: Arc<dyn Progress>, stop: &CancellationToken) -> Result<()> {
         let Some(step) = self.next else { return Ok(()) };
         if stop.is_cancelled() {
-            return Err(super::stopped());
+            return Err(stopped());
         }
         self.next = match step {
             Step::TidyUp => {
@@ -320,7 +317,7 @@ impl Replacing {
                 self.live, self.new
             ),
         };
-        super::with_state(error, &state)
+        with_state(error, &state)
     }
 
     /// What it came to.
@@ -354,85 +351,6 @@ async fn drop_database(beside: &Target, name: &str) -> Result<()> {
     session.execute(&sql).await.map_err(|error| error.on(format!("database {name}")).into())
 }
 
-/// `shop_pgark_new_20261121t020000z`; a long name is cut, and the marker has it whole.
-fn named(live: &str, kind: &str, stamp: &str) -> String {
-    let mut end = live.len().min(NAME_BYTES_MAX - kind.len().max(UNDONE.len()) - stamp.len());
-    while !live.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{kind}{stamp}", &live[..end])
-}
-
-/// What earlier runs left.
-#[derive(Debug, Default)]
-struct Found {
-    /// Databases of the right name without a marker: just made, if they are empty.
-    unmarked: Vec<String>,
-    /// Half restored, or ready and of another backup.
-    partial: Vec<String>,
-    /// Ready, and of this backup.
-    ready: Option<String>,
-    /// Each state in words.
-    words: Vec<String>,
-    /// Why nothing may go on.
-    refusal: Option<Error>,
-}
-
-fn look(live: &str, backup: BackupId, all: &[Database]) -> Found {
-    let mut found = Found::default();
-    for Database { name, comment, .. } in all {
-        let marker = comment.as_deref().and_then(Marker::read);
-        match marker {
-            None if is_stamped(name, live) => {
-                found.words.push(format!("found {name}: an earlier run made it and went no further; it is dropped"));
-                found.unmarked.push(name.clone());
-            }
-            Some(marker) if marker.replaces.as_deref() == Some(live) && name != live => match marker.state {
-                State::Ready if marker.backup == backup && found.ready.is_none() => {
-                    found.words.push(format!("found {name}: an earlier run restored this backup into it; it is used"));
-                    found.ready = Some(name.clone());
-                }
-                State::Restoring | State::Ready => {
-                    let (state, of) = (marker.state, marker.backup);
-                    let words = if state == State::Ready { "all" } else { "a part" };
-                    found.words.push(format!("found {name}: an earlier run left it with {words} of backup {of}; it is dropped"));
-                    found.partial.push(name.clone());
-                }
-                State::Former if marker.backup == backup => {
-                    found.refusal = Some(done_already(name, &marker.begun, backup));
-                }
-                State::Former => {}
-            },
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Whether a name is the one that a run would give, the time aside.
-fn is_stamped(name: &str, live: &str) -> bool {
-    const EXAMPLE: &str = "20000101t000000z";
-    let example = named(live, NEW, EXAMPLE);
-    let stamp = example.strip_suffix(EXAMPLE).and_then(|prefix| name.strip_prefix(prefix));
-    stamp.is_some_and(|stamp| {
-        stamp.len() == EXAMPLE.len()
-            && stamp.bytes().enumerate().all(|(at, byte)| match at {
-                8 => byte == b't',
-                15 => byte == b'z',
-                _ => byte.is_ascii_digit(),
-            })
-    })
-}
-
-fn done_already(former: &str, at: &Timestamp, backup: BackupId) -> Error {
-    let message = format!("was replaced by backup {backup} at {at} already: what it held before is in {former}");
-    target_error(message).hint(format!(
-        "If a run was broken off, it was done: there is nothing left to do. To replace it by the same backup once more, \
-         drop that database, or take the mark off it: COMMENT ON DATABASE {} IS NULL;",
-        identifier(former)
-    ))
-}
-
 /// The statements that undo a swap. The sessions are kept out for as long as that takes.
 fn way_back(live: &str, former: &str, comment: Option<&str>) -> Vec<String> {
     let undone = former.replace(FORMER, UNDONE);
@@ -448,6 +366,3 @@ fn way_back(live: &str, former: &str, comment: Option<&str>) -> Vec<String> {
         "COMMIT;".to_owned(),
     ]
 }
-
-#[cfg(test)]
-mod tests;
