@@ -12,6 +12,7 @@
 //! ```
 
 mod database;
+mod regression;
 mod template;
 mod tls;
 
@@ -23,6 +24,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 
 pub use database::{Database, client, dump_text};
+pub use regression::RegressionDatabase;
 
 use crate::account::ServerAccount;
 use crate::supervised::{self, Supervised, free_ports, unique_number};

@@ -4,16 +4,28 @@
 //! It drives the real program against servers of every major version. The fixtures share a database, so that each
 //! way of restoring runs once a version.
 
-#[path = "fidelity/fingerprints.rs"]
-mod fingerprints;
+#[path = "fidelity/accepted.rs"]
+mod accepted;
 #[path = "fidelity/before.rs"]
 mod before;
+#[path = "fidelity/entries.rs"]
+mod entries;
+#[path = "fidelity/fingerprints.rs"]
+mod fingerprints;
+#[path = "fidelity/globals.rs"]
+mod globals;
 #[path = "fidelity/majors.rs"]
 mod majors;
+#[path = "fidelity/oracle.rs"]
+mod oracle;
 #[path = "fidelity/parts.rs"]
 mod parts;
 #[path = "fidelity/replace.rs"]
 mod replace;
+#[path = "fidelity/rights.rs"]
+mod rights;
+#[path = "fidelity/role_map.rs"]
+mod role_map;
 #[path = "fidelity/selections.rs"]
 mod selections;
 #[path = "fidelity/single.rs"]
@@ -46,7 +58,7 @@ enum Way {
 
 impl Way {
     /// Restores into a database that is new with this.
-    fn restore(self, server: &'static Postgres, vault: &Vault) -> anyhow::Result<Database<'static>> {
+    fn restore<'a>(self, server: &'a Postgres, vault: &Vault) -> anyhow::Result<Database<'a>> {
         // The name is taken by this database, which is dropped with its guard; pgark wants to create it itself.
         let target = server.create_database("restored")?;
         match self {

@@ -89,7 +89,10 @@ fn print_replaced(comparison: &Comparison, replaced: &Replaced) {
                 duration(replaced.compare_seconds)
             ),
         ),
-        ("replaced", format!("in {}; what was there is in {}", duration(replaced.swap_seconds), replaced.former)),
+        (
+            "replaced",
+            format!("in {}; what was there is in {}", duration(replaced.swap_seconds), replaced.former),
+        ),
     ]);
     output::line("The way back, for psql in another database of the server:");
     for statement in &replaced.way_back {
@@ -112,7 +115,10 @@ fn dry_run(prepared: &Prepared, json: bool) {
         output::fields(&[
             ("entries", plan.entries.to_string()),
             ("rows", format!("{} as text", output::bytes(plan.bytes))),
-            ("free space", "unknown: PostgreSQL does not tell. Rows and indexes take about what they took".to_owned()),
+            (
+                "free space",
+                "unknown: PostgreSQL does not tell. Rows and indexes take about what they took".to_owned(),
+            ),
         ]);
         for warning in plan.warnings {
             output::warning(warning);

@@ -95,8 +95,12 @@ pub async fn bound(session: &Session, database: &str) -> Result<(Vec<(String, St
     if !row.flag("may")? {
         let (role, owner) = (identifier(row.text("role")?), identifier(row.text("owner")?));
         problems.push((
-            format!("role {role} may not rename it: that takes its owner {owner} with CREATEDB, or a superuser"),
-            format!("Connect as a superuser, or let one run: ALTER ROLE {role} CREATEDB; GRANT {owner} TO {role};"),
+            format!(
+                "role {role} may not rename it: that takes its owner {owner} with CREATEDB, or a superuser"
+            ),
+            format!(
+                "Connect as a superuser, or let one run: ALTER ROLE {role} CREATEDB; GRANT {owner} TO {role};"
+            ),
         ));
     }
     if row.flag("datistemplate")? || matches!(database, "postgres" | "template1" | "template0") {
@@ -114,7 +118,10 @@ pub async fn bound(session: &Session, database: &str) -> Result<(Vec<(String, St
     let mut stays = Vec::new();
     for (column, what) in [("slots", "logical replication slots"), ("subscriptions", "subscriptions")] {
         if row.text(column)? != "0" {
-            stays.push(format!("{} {what} stay with the former database: make them anew in the new one", row.text(column)?));
+            stays.push(format!(
+                "{} {what} stay with the former database: make them anew in the new one",
+                row.text(column)?
+            ));
         }
     }
     Ok((problems, stays))
@@ -211,7 +218,12 @@ async fn in_use(session: &Session, swap: &Swap, error: Error) -> Result<Error> {
     let mut sessions = Vec::new();
     for row in session.rows(&sql).await? {
         let [role, program] = ["usename", "application_name"].map(|column| row.optional(column));
-        sessions.push(format!("{} (role {}, {})", row.text("pid")?, role?.unwrap_or("?"), program?.unwrap_or("?")));
+        sessions.push(format!(
+            "{} (role {}, {})",
+            row.text("pid")?,
+            role?.unwrap_or("?"),
+            program?.unwrap_or("?")
+        ));
     }
     let message = format!("sessions in it did not end: {}", sessions.join(", "));
     Ok(Error::new(ErrorKind::Target, message).on(format!("database {}", swap.live)).because(error).hint(

@@ -74,15 +74,17 @@ async fn labels(session: &Session, catalog: &str) -> Result<Labels> {
          WHERE classoid = 'pg_catalog.{catalog}'::pg_catalog.regclass ORDER BY objoid, provider"
     );
     let rows = session.rows(&sql).await?;
-    rows.iter().map(|row| Ok((row.number("objoid")?, row.string("provider")?, row.string("label")?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.number("objoid")?, row.string("provider")?, row.string("label")?)))
+        .collect()
 }
 
 /// The statements for one object's labels.
 fn label(labels: &Labels, oid: u32, object: &str) -> String {
-    let own = labels.iter().filter(|(of, ..)| *of == oid);
-    own.map(|(_, provider, label)| {
+    let mut sql = String::new();
+    for (_, provider, label) in labels.iter().filter(|(of, ..)| *of == oid) {
         let (provider, label) = (quote::identifier(provider), quote::literal(label));
-        format!("SECURITY LABEL FOR {provider} ON {object} IS {label};\n")
-    })
-    .collect()
+        let _ = writeln!(sql, "SECURITY LABEL FOR {provider} ON {object} IS {label};");
+    }
+    sql
 }

@@ -23,8 +23,8 @@ mod order;
 pub mod quote;
 pub mod restore;
 pub mod session;
-mod tokens;
 pub mod toc;
+mod tokens;
 
 pub use error::{Error, ErrorKind};
 

@@ -36,7 +36,7 @@ mod report;
 mod role_map;
 mod schedule;
 mod select;
-pub(crate) mod sql_text;
+mod sql_text;
 mod statements;
 mod target;
 mod worker;

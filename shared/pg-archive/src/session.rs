@@ -3,7 +3,6 @@
 //! Text rows are what catalogs are read with: the values go into SQL text again, and the simple query
 //! protocol leaves no prepared statement behind for a pooler to trip over.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio_postgres::SimpleQueryMessage;
@@ -90,14 +89,12 @@ impl Session {
     /// Runs one statement and returns all its rows.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Row>> {
         let messages = self.client().simple_query(sql).await.map_err(|error| statement_error(error, sql))?;
-        let mut columns = Arc::new(HashMap::new());
+        let mut columns = Arc::default();
         let mut rows = Vec::new();
         for message in messages {
             match message {
                 SimpleQueryMessage::RowDescription(description) => {
-                    let names =
-                        description.iter().enumerate().map(|(at, column)| (column.name().to_owned(), at));
-                    columns = Arc::new(names.collect());
+                    columns = description.iter().map(|column| column.name().to_owned()).collect();
                 }
                 SimpleQueryMessage::Row(row) => rows.push(Row { columns: Arc::clone(&columns), row }),
                 _ => {}
@@ -120,14 +117,15 @@ impl Session {
 
 /// One row, its values as text.
 pub struct Row {
-    columns: Arc<HashMap<String, usize>>,
+    /// Their names. So few that looking through them takes less time than a hash.
+    columns: Arc<[String]>,
     row: tokio_postgres::SimpleQueryRow,
 }
 
 impl Row {
     /// A value that may be NULL.
     pub fn optional(&self, column: &str) -> Result<Option<&str>> {
-        let at = *self.columns.get(column).ok_or_else(|| {
+        let at = self.columns.iter().position(|name| name == column).ok_or_else(|| {
             Error::new(ErrorKind::Catalog, format!("a catalog query returned no column {column}"))
         })?;
         self.row.try_get(at).map_err(|error| {

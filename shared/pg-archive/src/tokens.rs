@@ -75,7 +75,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
 
 /// Kind and length of the first token.
 fn next(text: &str, first: char) -> (Kind, usize) {
-    let until = |end: &dyn Fn(char) -> bool| text.find(|char| end(char)).unwrap_or(text.len());
+    let until = |end: &dyn Fn(char) -> bool| text.find(end).unwrap_or(text.len());
     match first {
         '\'' | '"' => {
             // Two quotes are one in the text: the next token would begin with it, so they are taken together.
@@ -120,7 +120,8 @@ mod tests {
             names,
             [name("grant", 0), name("x\"y", 0), name("to", 0), name("ann", 0), name("e", 1), name("ann", 1)]
         );
-        let literals: Vec<_> = tokens.iter().filter(|token| token.kind == Kind::Literal).map(|t| t.text).collect();
+        let literals: Vec<_> =
+            tokens.iter().filter(|token| token.kind == Kind::Literal).map(|t| t.text).collect();
         assert_eq!(literals, ["'it''s ann'", "'\\\\'"]);
         assert_eq!(statements(&tokens).count(), 2);
     }

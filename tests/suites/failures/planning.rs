@@ -144,6 +144,29 @@ fn rows_that_a_policy_hides_are_never_left_out_silently() -> Result {
     Ok(())
 }
 
+/// The check before the first row cannot see what happens after it. Then the sessions' own setting makes the server
+/// refuse: with `row_security = on` this backup would be complete, with one row of two.
+#[test]
+fn row_security_that_comes_to_apply_in_the_midst_of_a_backup_fails_it() -> Result {
+    let source = Source::large()?;
+    source.load(
+        "create table public.tenants (i int); insert into public.tenants values (1), (2);
+         alter table public.tenants enable row level security;
+         create policy first_only on public.tenants using (i = 1);",
+    )?;
+    let (url, role) = source.role("bypassrls")?;
+    source.query(&format!("grant select on all tables in schema public to {role}"))?;
+    let place = Place::folder()?;
+    // The largest table goes first, and this is the second.
+    let running = backup_through(&url, &place)?.start()?;
+    source.copying()?;
+    source.query(&format!("alter role {role} nobypassrls"))?;
+    let parts = ["table public.tenants", "row-level security"];
+    running.end()?.failed(1, "postgres.permission", &parts)?;
+    source.is_left_alone()?;
+    place.is_untouched()
+}
+
 /// Every kind of object that PostgreSQL has can be dumped. One that a later version adds stands in a catalog that
 /// pgark does not know; this one is such a catalog.
 const LATER_KIND: &str = "create table t as select 1 as i; set allow_system_table_mods = on;

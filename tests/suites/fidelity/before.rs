@@ -36,16 +36,41 @@ fn all_problems_come_at_once_with_their_cures() -> Result {
     let (exit, error) = vault.refused(&["restore", "latest", "--to", &url])?;
     assert!(exit == 1 && error["code"] == "restore.target", "{error}");
     let (message, hint) = (text(&error, "message")?, text(&error, "hint")?);
-    for part in ["lost_owner (an owner)", "lost_reader", "lost_policy", "tablespace lost_space", "is not empty", "table mine"] {
+    for part in [
+        "lost_owner (an owner)",
+        "lost_reader",
+        "lost_policy",
+        "tablespace lost_space",
+        "is not empty",
+        "table mine",
+    ] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    for part in ["--globals", "--no-owner", "--no-privileges", "--no-tablespaces", "--create NAME", "--clean", "Nothing was changed"] {
+    for part in [
+        "--globals",
+        "--no-owner",
+        "--no-privileges",
+        "--no-tablespaces",
+        "--create NAME",
+        "--clean",
+        "Nothing was changed",
+    ] {
         assert!(hint.contains(part), "{part}: {hint}");
     }
     before.must_equal(&Text::of(&url)?)?;
     // A dry run says the same; with the cures, it says what would be done, and does nothing.
     assert_eq!(vault.refused(&["restore", "latest", "--to", &url, "--dry-run"])?.0, 1);
-    let cured = ["restore", "latest", "--to", &url, "--no-owner", "--no-privileges", "--no-tablespaces", "--clean", "--yes"];
+    let cured = [
+        "restore",
+        "latest",
+        "--to",
+        &url,
+        "--no-owner",
+        "--no-privileges",
+        "--no-tablespaces",
+        "--clean",
+        "--yes",
+    ];
     let (_, error) = vault.refused(&cured)?;
     // Policies name roles too, whatever becomes of grants.
     assert!(text(&error, "message")?.contains("lost_policy"), "{error}");
@@ -96,7 +121,9 @@ fn a_failure_says_the_state_and_the_way_to_repeat() -> Result {
     let vault = Vault::new()?;
     vault.backup(&source.url(), &[])?;
     let comment = |name: &str| {
-        server.psql(&format!("select shobj_description(oid, 'pg_database') from pg_database where datname = '{name}'"))
+        server.psql(&format!(
+            "select shobj_description(oid, 'pg_database') from pg_database where datname = '{name}'"
+        ))
     };
 
     // Into a new database: it stays, since an index of hours may be worth more than order; it is marked.
@@ -107,7 +134,10 @@ fn a_failure_says_the_state_and_the_way_to_repeat() -> Result {
     assert!(exit == 1 && text(&error, "hint")?.contains(&drop), "{error}");
     assert!(comment(&name)?.contains("holds a part of backup"));
     let (_, error) = vault.refused(&restore)?;
-    assert!(text(&error, "message")?.contains("half restored") && text(&error, "hint")?.contains(&drop), "{error}");
+    assert!(
+        text(&error, "message")?.contains("half restored") && text(&error, "hint")?.contains(&drop),
+        "{error}"
+    );
     server.psql(&drop)?;
 
     // Into one that is there: its comment comes back with the restore that succeeds.
@@ -118,7 +148,10 @@ fn a_failure_says_the_state_and_the_way_to_repeat() -> Result {
     assert!(exit == 1 && text(&error, "hint")?.contains("the same command again with --clean"), "{error}");
     assert!(comment(target.name())?.contains("holds a part of backup"));
     let (_, error) = vault.refused(&into)?;
-    assert!(text(&error, "message")?.contains("did not end") && text(&error, "hint")?.contains("--clean"), "{error}");
+    assert!(
+        text(&error, "message")?.contains("did not end") && text(&error, "hint")?.contains("--clean"),
+        "{error}"
+    );
     let good = Vault::new()?;
     source.query("delete from b")?;
     good.backup(&source.url(), &[])?;

@@ -58,7 +58,9 @@ fn into_all(major: u32) -> Result {
         let restored = server.create_database("restored")?;
         server.psql(&format!("drop database {}", restored.name()))?;
         let (url, name) = (server.url("postgres"), restored.name());
-        vault.run(&["restore", "latest", "--create", name, "--jobs", "2", "--to", &url], &[]).with_context(context)?;
+        vault
+            .run(&["restore", "latest", "--create", name, "--jobs", "2", "--to", &url], &[])
+            .with_context(context)?;
         fingerprints::must_match(&restored.url(), &manifest).with_context(context)?;
         assert_eq!(restored.query(MEASURE)?, expected, "{}", context());
     }
@@ -89,7 +91,10 @@ fn what_an_older_server_does_not_know_is_refused_before_the_first_change() -> Re
         let (exit, error) = into(&server.url("postgres"), &["--create", &name])?;
         let text = error.to_string();
         assert!(exit == 1 && error["code"] == "restore.target", "{from} into {to}: {text}");
-        assert!(text.contains(&format!("PostgreSQL {from} or newer")) && text.contains("Nothing was changed"), "{text}");
+        assert!(
+            text.contains(&format!("PostgreSQL {from} or newer")) && text.contains("Nothing was changed"),
+            "{text}"
+        );
         assert_eq!(databases(server, &name)?, "0", "{from} into {to} left a database behind");
         let target = server.create_database("older")?;
         let (exit, error) = into(&target.url(), &[])?;

@@ -80,7 +80,10 @@ fn a_table_that_was_lost_comes_back_whole() -> Result {
     ))?;
     before.must_equal(&Text::of(&source.url())?)?;
     // The sequences go on where they were.
-    assert_eq!(source.query("insert into app.orders (buyer, amount) values (1, 1) returning id, line")?, "502|502");
+    assert_eq!(
+        source.query("insert into app.orders (buyer, amount) values (1, 1) returning id, line")?,
+        "502|502"
+    );
     Ok(())
 }
 
@@ -114,19 +117,27 @@ fn what_hangs_on_a_table_keeps_it_from_being_replaced() -> Result {
 fn a_table_comes_into_an_empty_database_with_what_it_needs() -> Result {
     let (source, vault) = source()?;
     let target = source.server().create_database("alone")?;
-    let report = vault.run(&["restore", "latest", "--to", &target.url(), "--table", "app.orders", "--jobs=2"], &[])?;
+    let report =
+        vault.run(&["restore", "latest", "--to", &target.url(), "--table", "app.orders", "--jobs=2"], &[])?;
     let warnings = report["warnings"].to_string();
     for part in ["SCHEMA app", "TYPE app.state", "FUNCTION app.touch()", "SEQUENCE app.shared_numbers"] {
         assert!(warnings.contains(part), "{part}: {warnings}");
     }
-    assert!(warnings.contains("FK CONSTRAINT app.orders orders_buyer_fkey is left out") && warnings.contains("TABLE app.buyers"));
+    assert!(
+        warnings.contains("FK CONSTRAINT app.orders orders_buyer_fkey is left out")
+            && warnings.contains("TABLE app.buyers")
+    );
     assert!(!warnings.contains("unused") && !warnings.contains("orders_previous_fkey"), "{warnings}");
     // pg_dump's words for the table are the same, but for that foreign key.
-    let dumped = |url: &str| Ok::<_, anyhow::Error>(dump_text(url, &["--table=app.orders", "--table=app.shared_numbers"])?);
+    let dumped = |url: &str| {
+        Ok::<_, anyhow::Error>(dump_text(url, &["--table=app.orders", "--table=app.shared_numbers"])?)
+    };
     let expected = source.server().create_database("expected")?;
-    expected.query("create schema app; create type app.state as enum ('new', 'done');
+    expected.query(
+        "create schema app; create type app.state as enum ('new', 'done');
         create function app.touch() returns trigger language plpgsql as 'begin return new; end';
-        create table app.buyers (id integer primary key); insert into app.buyers values (1), (2)")?;
+        create table app.buyers (id integer primary key); insert into app.buyers values (1), (2)",
+    )?;
     expected.query(&dumped(&source.url())?)?;
     expected.query("alter table app.orders drop constraint orders_buyer_fkey")?;
     assert_eq!(dumped(&expected.url())?, dumped(&target.url())?);
@@ -157,11 +168,18 @@ fn what_needs_a_table_that_is_not_there_is_refused() -> Result {
     let target = source.server().create_database("lacking")?;
     let empty = Text::of(&target.url())?;
     let cases: [(&[&str], [&str; 3]); 2] = [
-        (&["--table", "app.late"], ["VIEW app.late needs TABLE app.orders", "--table", "Nothing was changed"]),
-        (&["--exclude-table", "app.orders"], ["VIEW app.late needs TABLE app.orders", "--exclude-table", "Nothing"]),
+        (
+            &["--table", "app.late"],
+            ["VIEW app.late needs TABLE app.orders", "--table", "Nothing was changed"],
+        ),
+        (
+            &["--exclude-table", "app.orders"],
+            ["VIEW app.late needs TABLE app.orders", "--exclude-table", "Nothing"],
+        ),
     ];
     for (flags, parts) in cases {
-        let (exit, error) = vault.refused(&[&["restore", "latest", "--to", &target.url()], flags].concat())?;
+        let (exit, error) =
+            vault.refused(&[&["restore", "latest", "--to", &target.url()], flags].concat())?;
         let text = error.to_string();
         assert!(exit == 1 && parts.iter().all(|part| text.contains(part)), "{flags:?}: {text}");
         empty.must_equal(&Text::of(&target.url())?)?;
@@ -181,7 +199,9 @@ fn sections_one_after_the_other_are_the_whole() -> Result {
     let before = Text::of(&source.url())?;
     let target = source.server().create_database("sections")?;
     let restore = |section: &str| {
-        vault.run(&["restore", "latest", "--to", &target.url(), "--section", section, "--jobs=2"], &[]).context(section.to_owned())
+        vault
+            .run(&["restore", "latest", "--to", &target.url(), "--section", section, "--jobs=2"], &[])
+            .context(section.to_owned())
     };
     restore("pre-data")?;
     assert_eq!(target.query("select count(*) from app.orders")?, "0");
@@ -243,7 +263,10 @@ fn circles_of_foreign_keys_are_said_and_can_be_loaded_without_triggers() -> Resu
     let rows = ["restore", "latest", "--to", &url, "--data-only"];
     let (exit, error) = vault.refused(&rows)?;
     let text = error.to_string();
-    assert!(exit == 1 && text.contains("public.a, public.b") && text.contains("--disable-triggers"), "{text}");
+    assert!(
+        exit == 1 && text.contains("public.a, public.b") && text.contains("--disable-triggers"),
+        "{text}"
+    );
     assert_eq!(target.query("select count(*) from b")?, "0");
     vault.run(&[&rows[..], &["--disable-triggers"]].concat(), &[])?;
     before.must_equal(&Text::of(&url)?)

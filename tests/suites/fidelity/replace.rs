@@ -81,7 +81,9 @@ impl Shop {
     /// The other databases that a replacement made or kept.
     fn others(&self, kind: &str) -> anyhow::Result<Vec<String>> {
         let (server, name) = (self.live.server(), self.live.name());
-        let sql = format!("select datname from pg_database where datname like '{name}\\_pgark\\_{kind}%' order by 1");
+        let sql = format!(
+            "select datname from pg_database where datname like '{name}\\_pgark\\_{kind}%' order by 1"
+        );
         Ok(server.psql(&sql)?.lines().map(str::to_owned).collect())
     }
 
@@ -167,7 +169,10 @@ impl Client {
         let seen = if backup { &self.seen_backup } else { &self.seen_live };
         let before = seen.load(Ordering::Relaxed);
         let what = if backup { "the client sees the backup" } else { "the client sees the live database" };
-        eventually(SOON, what, async || seen.load(Ordering::Relaxed) > before + 3 || self.running.is_finished()).await?;
+        eventually(SOON, what, async || {
+            seen.load(Ordering::Relaxed) > before + 3 || self.running.is_finished()
+        })
+        .await?;
         ensure!(!self.running.is_finished(), "the client has ended");
         Ok(())
     }
@@ -218,7 +223,8 @@ async fn clients_that_write_see_one_whole_database_or_the_other() -> Result {
 }
 
 async fn begin(app: &App, url: &str) -> anyhow::Result<Replacing> {
-    let job = Restore { backup: "latest".to_owned(), to: url.to_owned(), replace: true, ..Restore::default() };
+    let job =
+        Restore { backup: "latest".to_owned(), to: url.to_owned(), replace: true, ..Restore::default() };
     let prepared = job.prepare(app).await.map_err(|error| anyhow::anyhow!("{error}"))?;
     Replacing::begin(prepared, app).await.map_err(|error| anyhow::anyhow!("{error}"))
 }
@@ -229,7 +235,10 @@ async fn killed_after(app: &App, url: &str, steps: usize) -> anyhow::Result<Vec<
     let mut done = Vec::new();
     while let Some(step) = replacing.next().filter(|_| done.len() < steps) {
         let stop = CancellationToken::new();
-        replacing.step(app, Arc::new(Silent), &stop).await.map_err(|error| anyhow::anyhow!("{step:?}: {error}"))?;
+        replacing
+            .step(app, Arc::new(Silent), &stop)
+            .await
+            .map_err(|error| anyhow::anyhow!("{step:?}: {error}"))?;
         done.push(step);
     }
     Ok(done)
@@ -299,8 +308,13 @@ fn what_would_lose_something_is_refused() -> Result {
     let before = Text::of(&url)?;
     // Nobody is there to type the name.
     let (exit, error) = shop.vault.refused(&["restore", "latest", "--to", &url, "--replace"])?;
-    assert!(exit == 2 && error["message"].as_str().is_some_and(|text| text.contains("nobody to ask")), "{error}");
-    for flags in [&["--clean"][..], &["--create", "x"], &["--table", "items"], &["--schema-only"], &["--no-owner"]] {
+    assert!(
+        exit == 2 && error["message"].as_str().is_some_and(|text| text.contains("nobody to ask")),
+        "{error}"
+    );
+    for flags in
+        [&["--clean"][..], &["--create", "x"], &["--table", "items"], &["--schema-only"], &["--no-owner"]]
+    {
         let words = [&["restore", "latest", "--to", &url, "--replace", "--yes"], flags].concat();
         let (exit, error) = shop.vault.refused(&words)?;
         assert!(exit == 2 && error["code"] == "usage.invalid", "{flags:?}: {error}");
@@ -308,7 +322,10 @@ fn what_would_lose_something_is_refused() -> Result {
     let partial = Vault::new()?;
     partial.backup(&url, &["--exclude-table", "mistake"])?;
     let (exit, error) = partial.refused(&["restore", "latest", "--to", &url, "--replace", "--yes"])?;
-    assert!(exit == 1 && error["message"].as_str().is_some_and(|text| text.contains("--exclude-table")), "{error}");
+    assert!(
+        exit == 1 && error["message"].as_str().is_some_and(|text| text.contains("--exclude-table")),
+        "{error}"
+    );
     assert_eq!((shop.others("new")?.len(), shop.others("old")?.len()), (0, 0));
     before.must_equal(&Text::of(&url)?)
 }
@@ -319,7 +336,10 @@ async fn two_runs_do_not_meet_and_strange_databases_are_left_alone() -> Result {
     let app = shop.vault.app().await?;
     let first = begin(&app, &shop.live.url()).await?;
     let (exit, error) = shop.refused()?;
-    assert!(exit == 1 && error["message"].as_str().is_some_and(|text| text.contains("another run")), "{error}");
+    assert!(
+        exit == 1 && error["message"].as_str().is_some_and(|text| text.contains("another run")),
+        "{error}"
+    );
     drop(first);
     // Of our name, and with something in it: somebody must look.
     let strange = format!("{}_pgark_new_20260101t000000z", shop.live.name());

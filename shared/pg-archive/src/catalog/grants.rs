@@ -105,9 +105,9 @@ async fn read_columns(catalog: &mut Catalog, session: &Session) -> Result<()> {
     let rows = session
         .rows(
             "SELECT a.attrelid, a.attnum, a.attname, a.attacl FROM pg_catalog.pg_attribute a \
-             LEFT JOIN pg_catalog.pg_init_privs p ON p.objoid = a.attrelid AND p.objsubid = a.attnum \
-                 AND p.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-             WHERE NOT a.attisdropped AND (a.attacl IS NOT NULL OR p.initprivs IS NOT NULL) \
+             WHERE NOT a.attisdropped AND (a.attacl IS NOT NULL OR (a.attrelid, a.attnum) IN \
+                 (SELECT objoid, objsubid FROM pg_catalog.pg_init_privs \
+                  WHERE classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid <> 0)) \
              ORDER BY a.attrelid, a.attnum",
         )
         .await?;

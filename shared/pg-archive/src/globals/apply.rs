@@ -42,8 +42,10 @@ pub struct Applied {
 pub async fn apply(session: &Session, text: &str, wanted: &Wanted) -> Result<Applied> {
     session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
     let all = Statement::all(text);
-    let ourselves = session.row("SELECT current_user AS role").await?.string("role")?;
-    let mut run = Run { session, ourselves, applied: Applied::default(), made: Vec::new(), left: Vec::new() };
+    if all.last().is_some_and(|last| !last.sql.ends_with(';')) {
+        return Err(Error::new(ErrorKind::Archive, "ends in the middle of a statement").on("globals"));
+    }
+    let mut run = Run::new(session).await?;
     let mut failures = Vec::new();
     for statement in &all {
         let Some(statement) = select(statement, wanted)? else { continue };
@@ -81,6 +83,7 @@ struct Run<'a> {
     session: &'a Session,
     /// The role that restores.
     ourselves: String,
+    superuser: bool,
     applied: Applied,
     /// Roles that were made.
     made: Vec<String>,
@@ -88,11 +91,28 @@ struct Run<'a> {
     left: Vec<String>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    async fn new(session: &'a Session) -> Result<Self> {
+        let sql = "SELECT rolname, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
+        let row = session.row(sql).await?;
+        let (ourselves, superuser) = (row.string("rolname")?, row.flag("rolsuper")?);
+        let applied = Applied::default();
+        Ok(Self { session, ourselves, superuser, applied, made: Vec::new(), left: Vec::new() })
+    }
+
     /// Runs a statement. Returns its failure, if it is one.
     async fn execute(&mut self, statement: &Statement) -> Result<Option<Error>> {
-        if matches!(&statement.about, About::Attributes(role, _) | About::Password(role) if *role == self.ourselves) {
+        if matches!(&statement.about, About::Attributes(role, _) | About::Password(role) if *role == self.ourselves)
+        {
             return self.keep_ourselves(&statement.about).await.map(|()| None);
+        }
+        if let About::Attributes(role, _) | About::Password(role) | About::Role(role) = &statement.about
+            && self.is_providers(role)
+        {
+            if !self.is_so(&statement.about).await? {
+                self.leave(role);
+            }
+            return Ok(None);
         }
         let error = match self.session.execute_unlogged(&statement.sql).await {
             Ok(()) => {
@@ -110,14 +130,7 @@ impl Run<'_> {
             return Ok(None);
         }
         match &statement.about {
-            About::Attributes(role, _) | About::Password(role) | About::Role(role)
-                if error.kind == ErrorKind::Permission && is_reserved(role) =>
-            {
-                self.leave(role);
-            }
-            About::Membership(membership)
-                if error.kind == ErrorKind::Permission && is_reserved(&membership.member) =>
-            {
+            About::Membership(membership) if self.is_providers(&membership.member) => {
                 self.leave(&membership.member);
             }
             About::Membership(membership) if membership.grantor.is_some() => {
@@ -140,6 +153,11 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether a role was there before us and is called like those of providers. A superuser is the provider itself.
+    fn is_providers(&self, role: &str) -> bool {
+        !self.superuser && is_reserved(role) && !self.made.iter().any(|made| made == role)
+    }
+
     fn leave(&mut self, role: &str) {
         if !self.left.iter().any(|left| left == role) {
             self.left.push(role.to_owned());
@@ -153,7 +171,9 @@ impl Run<'_> {
         membership: &Membership,
         refusal: Error,
     ) -> Result<Option<Error>> {
-        let Some((sql, grantor)) = statement.sql.rsplit_once(" GRANTED BY ") else { return Ok(Some(refusal)) };
+        let Some((sql, grantor)) = statement.sql.rsplit_once(" GRANTED BY ") else {
+            return Ok(Some(refusal));
+        };
         match self.session.execute(sql).await {
             Ok(()) => {
                 self.applied.statements += 1;
@@ -175,7 +195,8 @@ impl Run<'_> {
     async fn is_so(&self, about: &About) -> Result<bool> {
         let condition = match about {
             About::Attributes(role, words) => {
-                let Some(conditions) = words.iter().map(|word| attribute(word)).collect::<Option<Vec<_>>>() else {
+                let Some(conditions) = words.iter().map(|word| attribute(word)).collect::<Option<Vec<_>>>()
+                else {
                     return Ok(false);
                 };
                 format!(
@@ -193,18 +214,18 @@ impl Run<'_> {
     fn finish(mut self, all: &[Statement]) -> Applied {
         if !self.left.is_empty() {
             self.left.sort();
-            self.applied.warnings.push(format!(
-                "roles of the server's provider were left as they are: {}",
-                list(&self.left)
-            ));
+            self.applied
+                .warnings
+                .push(format!("roles of the server's provider were left as they are: {}", list(&self.left)));
         }
         let logs_in = |role: &String| {
             all.iter().any(|statement| {
                 matches!(&statement.about, About::Attributes(of, words) if of == role && words.iter().any(|w| w == "LOGIN"))
             })
         };
-        let has_password =
-            |role: &String| all.iter().any(|statement| matches!(&statement.about, About::Password(of) if of == role));
+        let has_password = |role: &String| {
+            all.iter().any(|statement| matches!(&statement.about, About::Password(of) if of == role))
+        };
         let bare: Vec<String> =
             self.made.iter().filter(|role| logs_in(role) && !has_password(role)).cloned().collect();
         if !bare.is_empty() {

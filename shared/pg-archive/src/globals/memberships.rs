@@ -78,7 +78,7 @@ fn membership(row: &Row, with_options: bool) -> Result<Membership> {
         } else {
             None
         },
-                admin: row.flag("admin_option")?,
+        admin: row.flag("admin_option")?,
         options: if with_options {
             Some((row.flag("inherit_option")?, row.flag("set_option")?))
         } else {

@@ -5,15 +5,8 @@ const PREFIXES: &[&str] =
     &["rds_", "rdsadmin", "rdsrepladmin", "rdstopmgr", "cloudsql", "alloydb", "azure", "neon_", "supabase_"];
 
 /// Names without such a beginning, which Neon and Supabase give.
-const NAMES: &[&str] = &[
-    "anon",
-    "authenticated",
-    "authenticator",
-    "cloud_admin",
-    "dashboard_user",
-    "pgbouncer",
-    "service_role",
-];
+const NAMES: &[&str] =
+    &["anon", "authenticated", "authenticator", "cloud_admin", "dashboard_user", "pgbouncer", "service_role"];
 
 /// Whether a role of this name is a provider's, where the server is a managed one. The name alone does not say so.
 pub(super) fn is_reserved(role: &str) -> bool {

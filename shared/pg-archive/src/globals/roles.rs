@@ -97,7 +97,12 @@ pub(super) async fn read_parameters(session: &Session) -> Result<String> {
     for row in rows {
         let name = identifier(row.text("parname")?);
         let lists = (row.text("paracl")?, row.text("acldefault")?);
-        sql.push_str(&grants::shared(("PARAMETER", &name), row.text("owner")?, lists, session.version_num())?);
+        sql.push_str(&grants::shared(
+            ("PARAMETER", &name),
+            row.text("owner")?,
+            lists,
+            session.version_num(),
+        )?);
     }
     Ok(sql)
 }

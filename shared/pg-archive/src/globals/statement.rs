@@ -57,7 +57,8 @@ impl Statement {
     pub(super) fn all(text: &str) -> Vec<Self> {
         let tokens = tokens(text);
         let all = statements(&tokens).map(|statement| {
-            let begin = statement.iter().position(|token| token.kind != Kind::Space).unwrap_or(statement.len());
+            let begin =
+                statement.iter().position(|token| token.kind != Kind::Space).unwrap_or(statement.len());
             let sql = statement[begin..].iter().map(|token| token.text).collect();
             let words: Vec<&Token<'_>> = statement.iter().filter(|token| token.kind != Kind::Space).collect();
             Self { sql, about: about(&words) }
@@ -82,17 +83,21 @@ fn about(words: &[&Token<'_>]) -> About {
     } else if is(0, "ALTER") && is(1, "ROLE") && is(2, "ALL") {
         About::Other
     } else if is(0, "ALTER") && is(1, "ROLE") && is(3, "WITH") {
-        About::Attributes(name(2), words[4..].iter().map(|token| token.text.to_owned()).filter(|t| t != ";").collect())
+        About::Attributes(
+            name(2),
+            words[4..].iter().map(|token| token.text.to_owned()).filter(|t| t != ";").collect(),
+        )
     } else if is(0, "ALTER") && is(1, "ROLE") {
         if is(3, "PASSWORD") { About::Password(name(2)) } else { About::Role(name(2)) }
     } else if is(0, "COMMENT") && is(2, "ROLE") {
         About::Role(name(3))
     } else if is(0, "SECURITY") && is(5, "ROLE") {
         About::Role(name(6))
-    } else if words.iter().any(|token| token.is("TABLESPACE")) {
-        About::Tablespace
     } else if is(0, "GRANT") && is(2, "TO") {
         About::Membership(membership(words, name(1), name(3)))
+    } else if is(1, "TABLESPACE") || words.windows(2).any(|pair| pair[0].is("ON") && pair[1].is("TABLESPACE"))
+    {
+        About::Tablespace
     } else if ["GRANT", "REVOKE", "SET", "RESET"].iter().any(|keyword| is(0, keyword)) {
         About::Privilege
     } else {
@@ -129,7 +134,10 @@ mod tests {
         let of = |name: &str| name.to_owned();
         for (sql, about) in [
             ("-- Roles\n\nCREATE ROLE \"A b\";", About::CreateRole(of("A b"))),
-            ("ALTER ROLE a WITH NOLOGIN INHERIT;", About::Attributes(of("a"), vec![of("NOLOGIN"), of("INHERIT")])),
+            (
+                "ALTER ROLE a WITH NOLOGIN INHERIT;",
+                About::Attributes(of("a"), vec![of("NOLOGIN"), of("INHERIT")]),
+            ),
             ("ALTER ROLE a PASSWORD 'md5';", About::Password(of("a"))),
             ("ALTER ROLE a SET password TO 'x';", About::Role(of("a"))),
             ("ALTER ROLE ALL SET a TO 'x';", About::Other),
@@ -140,8 +148,22 @@ mod tests {
             ("GRANT CREATE ON TABLESPACE t TO a;", About::Tablespace),
             ("GRANT SET ON PARAMETER t TO a;", About::Privilege),
             (
+                "GRANT tablespace TO b;",
+                About::Membership(Membership {
+                    role: of("tablespace"),
+                    member: of("b"),
+                    set: true,
+                    ..Membership::default()
+                }),
+            ),
+            (
                 "GRANT a TO b;",
-                About::Membership(Membership { role: of("a"), member: of("b"), set: true, ..Membership::default() }),
+                About::Membership(Membership {
+                    role: of("a"),
+                    member: of("b"),
+                    set: true,
+                    ..Membership::default()
+                }),
             ),
             (
                 "GRANT a TO b WITH ADMIN OPTION, INHERIT FALSE, SET FALSE GRANTED BY \"C\";",

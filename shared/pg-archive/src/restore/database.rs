@@ -4,8 +4,8 @@
 
 use super::options::LeaveOut;
 use crate::quote::identifier;
-use crate::tokens::{Kind, Token, statements, tokens};
 use crate::toc::Entry;
+use crate::tokens::{Kind, Token, statements, tokens};
 
 /// The statements, under the database's new name, each with the entry that it comes from.
 pub fn database_properties(entries: &[Entry], name: &str, leave_out: LeaveOut) -> Vec<(String, String)> {
@@ -14,7 +14,8 @@ pub fn database_properties(entries: &[Entry], name: &str, leave_out: LeaveOut) -
     for entry in entries {
         let of_database = entry.tag.starts_with("DATABASE ");
         let sql = match entry.desc.as_str() {
-            "DATABASE" if !leave_out.owners => match entry.owner.as_deref().filter(|owner| !owner.is_empty()) {
+            "DATABASE" if !leave_out.owners => match entry.owner.as_deref().filter(|owner| !owner.is_empty())
+            {
                 Some(owner) => format!("ALTER DATABASE {name} OWNER TO {};", identifier(owner)),
                 None => continue,
             },
@@ -40,7 +41,9 @@ fn renamed(entry: &Entry, name: &str) -> String {
             pair[1].1.is("DATABASE") && ["ALTER", "IN", "ON"].iter().any(|before| pair[0].1.is(before))
         };
         let place = words.windows(3).find(names_database).map(|found| found[2].0);
-        let replaced = |(at, token): (usize, &Token<'_>)| if Some(at) == place { name.to_owned() } else { token.text.to_owned() };
+        let replaced = |(at, token): (usize, &Token<'_>)| {
+            if Some(at) == place { name.to_owned() } else { token.text.to_owned() }
+        };
         sql.extend(statement.iter().enumerate().map(replaced));
     }
     sql
@@ -63,7 +66,11 @@ mod tests {
             entry("DATABASE", "shop", "CREATE DATABASE shop;"),
             entry("COMMENT", "DATABASE shop", "COMMENT ON DATABASE shop IS 'ON DATABASE shop';"),
             entry("COMMENT", "TABLE shop", "COMMENT ON TABLE shop IS 'x';"),
-            entry("ACL", "DATABASE shop", "REVOKE ALL ON DATABASE shop FROM PUBLIC;\nGRANT ALL ON DATABASE shop TO shop;\n"),
+            entry(
+                "ACL",
+                "DATABASE shop",
+                "REVOKE ALL ON DATABASE shop FROM PUBLIC;\nGRANT ALL ON DATABASE shop TO shop;\n",
+            ),
             entry(
                 "DATABASE PROPERTIES",
                 "shop",

@@ -48,7 +48,8 @@ pub(super) fn order(entries: &[Entry], keys: &[ForeignKey]) -> Vec<(usize, usize
     let files = files(entries, |_| true);
     let of = |table: &(String, String)| files.get(table).into_iter().flatten().copied();
     let keys = keys.iter().filter(|key| key.from != key.to);
-    keys.flat_map(|key| of(&key.from).flat_map(move |later| of(&key.to).map(move |first| (later, first)))).collect()
+    keys.flat_map(|key| of(&key.from).flat_map(move |later| of(&key.to).map(move |first| (later, first))))
+        .collect()
 }
 
 /// Tables whose rows wait for each other in a circle, or for rows of their own in another file: no order loads them.
@@ -69,7 +70,8 @@ pub(super) fn circular(entries: &[Entry], wanted: &[Wanted], keys: &[ForeignKey]
             break;
         }
     }
-    let mut tables: Vec<String> = edges.iter().map(|((schema, name), _)| format!("{schema}.{name}")).collect();
+    let mut tables: Vec<String> =
+        edges.iter().map(|((schema, name), _)| format!("{schema}.{name}")).collect();
     tables.sort();
     tables.dedup();
     tables
@@ -77,7 +79,9 @@ pub(super) fn circular(entries: &[Entry], wanted: &[Wanted], keys: &[ForeignKey]
 
 fn files(entries: &[Entry], wanted: impl Fn(usize) -> bool) -> HashMap<(String, String), Vec<usize>> {
     let mut files: HashMap<(String, String), Vec<usize>> = HashMap::new();
-    for (index, entry) in entries.iter().enumerate().filter(|(index, entry)| entry.desc == "TABLE DATA" && wanted(*index)) {
+    for (index, entry) in
+        entries.iter().enumerate().filter(|(index, entry)| entry.desc == "TABLE DATA" && wanted(*index))
+    {
         files.entry((entry.schema.clone().unwrap_or_default(), entry.tag.clone())).or_default().push(index);
     }
     files

@@ -69,7 +69,9 @@ impl Default for RestoreOptions {
 impl RestoreOptions {
     /// Whether not everything is asked for, but what has some names.
     pub fn is_part(&self) -> bool {
-        [&self.schemas, &self.tables, &self.exclude_schemas, &self.exclude_tables].iter().any(|list| !list.is_empty())
+        [&self.schemas, &self.tables, &self.exclude_schemas, &self.exclude_tables]
+            .iter()
+            .any(|list| !list.is_empty())
     }
 
     /// Refuses what contradicts itself.

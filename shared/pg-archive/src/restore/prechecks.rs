@@ -53,7 +53,9 @@ impl Facts {
         // From 16 on a member may lack the right to become the role (manual, Role Membership).
         let become_role = if version_num >= 160_000 { "SET" } else { "MEMBER" };
         let row = session
-            .row("SELECT current_user AS role, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
+            .row(
+                "SELECT current_user AS role, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user",
+            )
             .await?;
         Ok(Self {
             version_num,
@@ -80,7 +82,12 @@ impl Facts {
     ///
     /// # Errors
     /// When a table cannot be read.
-    pub async fn look_for_rows(&mut self, session: &Session, entries: &[Entry], options: &RestoreOptions) -> Result<()> {
+    pub async fn look_for_rows(
+        &mut self,
+        session: &Session,
+        entries: &[Entry],
+        options: &RestoreOptions,
+    ) -> Result<()> {
         let selection = select::select(entries, options)?;
         let mut tables: Vec<(&str, &str)> = rows_alone(entries, &selection)
             .map(|entry| (entry.schema.as_deref().unwrap_or_default(), entry.tag.as_str()))
@@ -151,8 +158,11 @@ pub fn check(entries: &[Entry], options: &RestoreOptions, facts: &Facts, made: &
     }
     check_needed(entries, &selection, &mut checked);
     check_roles(entries, options, &selection, (facts, made), &mut checked);
-    let wanted = || entries.iter().zip(&selection.wanted).filter(|(_, wanted)| wanted.definition).map(|(entry, _)| entry);
-    let extensions = wanted().filter(|entry| entry.desc == "EXTENSION" && !facts.extensions.contains(&entry.tag));
+    let wanted = || {
+        entries.iter().zip(&selection.wanted).filter(|(_, wanted)| wanted.definition).map(|(entry, _)| entry)
+    };
+    let extensions =
+        wanted().filter(|entry| entry.desc == "EXTENSION" && !facts.extensions.contains(&entry.tag));
     let missing: Vec<String> = extensions.map(|entry| entry.tag.clone()).collect();
     if !missing.is_empty() {
         checked.problems.push(Problem {
@@ -202,7 +212,8 @@ fn lacking(entries: &[Entry], selection: &Selection) -> Option<Problem> {
         .collect();
     (!texts.is_empty()).then(|| Problem {
         what: format!("the target lacks what is needed: {}", list(&texts)),
-        cure: "Restore these too, with further --table, or leave out what needs them, with --exclude-table.".to_owned(),
+        cure: "Restore these too, with further --table, or leave out what needs them, with --exclude-table."
+            .to_owned(),
     })
 }
 
@@ -225,21 +236,25 @@ fn check_roles(
     let mut foreign: BTreeSet<String> = BTreeSet::new();
     for (entry, _) in entries.iter().zip(&selection.wanted).filter(|(_, wanted)| wanted.definition) {
         let owner = statements::new_owner(entry).filter(|_| !options.leave_out.owners);
-        let mut named: Vec<(String, &str)> = owner.map(|owner| (owner.to_owned(), "an owner")).into_iter().collect();
+        let mut named: Vec<(String, &str)> =
+            owner.map(|owner| (owner.to_owned(), "an owner")).into_iter().collect();
         if NAMING_ROLES.contains(&entry.desc.as_str())
             // Of a form that is not known: the server will say.
             && let Ok(roles) = roles(entry.definition.as_deref().unwrap_or_default())
         {
             named.extend(roles.into_iter().map(|role| (role, "named in grants or policies")));
         }
-        for (role, why) in named.into_iter().filter(|(role, _)| !facts.roles.contains(role) && !made.roles.contains(role)) {
+        for (role, why) in
+            named.into_iter().filter(|(role, _)| !facts.roles.contains(role) && !made.roles.contains(role))
+        {
             missing.entry(role).or_insert(why);
         }
         let is_foreign = |owner: &&str| facts.roles.contains(*owner) && !facts.may_become.contains(*owner);
         foreign.extend(owner.filter(|_| !facts.superuser).filter(is_foreign).map(identifier));
     }
     if !missing.is_empty() {
-        let roles: Vec<String> = missing.iter().map(|(role, why)| format!("{} ({why})", identifier(role))).collect();
+        let roles: Vec<String> =
+            missing.iter().map(|(role, why)| format!("{} ({why})", identifier(role))).collect();
         checked.problems.push(Problem {
             what: format!("the server has no role {}", list(&roles)),
             cure: "Make the backup's roles first with --globals, give other ones with --role-map OLD=NEW, or do without: \
@@ -258,7 +273,13 @@ fn check_roles(
 }
 
 /// A part may go into a database that is in use, but not over what is there.
-fn check_existing(entries: &[Entry], options: &RestoreOptions, selection: &Selection, facts: &Facts, checked: &mut Checked) {
+fn check_existing(
+    entries: &[Entry],
+    options: &RestoreOptions,
+    selection: &Selection,
+    facts: &Facts,
+    checked: &mut Checked,
+) {
     if options.clean || !options.is_part() {
         return;
     }
@@ -283,14 +304,27 @@ fn rows_alone<'a>(entries: &'a [Entry], selection: &'a Selection) -> impl Iterat
         .filter(|(entry, wanted)| entry.desc == "TABLE" && wanted.definition)
         .map(|(entry, _)| (entry.schema.clone(), entry.tag.clone()))
         .collect();
-    let data = entries.iter().zip(&selection.wanted).filter(|(entry, wanted)| entry.desc == "TABLE DATA" && wanted.data);
-    data.map(|(entry, _)| entry).filter(move |entry| !made.contains(&(entry.schema.clone(), entry.tag.clone())))
+    let data = entries
+        .iter()
+        .zip(&selection.wanted)
+        .filter(|(entry, wanted)| entry.desc == "TABLE DATA" && wanted.data);
+    data.map(|(entry, _)| entry)
+        .filter(move |entry| !made.contains(&(entry.schema.clone(), entry.tag.clone())))
 }
 
-fn check_rows_alone(entries: &[Entry], options: &RestoreOptions, selection: &Selection, facts: &Facts, checked: &mut Checked) {
+fn check_rows_alone(
+    entries: &[Entry],
+    options: &RestoreOptions,
+    selection: &Selection,
+    facts: &Facts,
+    checked: &mut Checked,
+) {
     let definitions = options.content == Content::Data || !options.sections.contains(&Section::PreData);
     let mut missing: Vec<String> = rows_alone(entries, selection)
-        .filter(|entry| definitions && !facts.present.has_relation(entry.schema.as_deref().unwrap_or_default(), &entry.tag))
+        .filter(|entry| {
+            definitions
+                && !facts.present.has_relation(entry.schema.as_deref().unwrap_or_default(), &entry.tag)
+        })
         .map(|entry| qualified(entry.schema.as_deref().unwrap_or_default(), &entry.tag))
         .collect();
     missing.dedup();
@@ -304,7 +338,10 @@ fn check_rows_alone(entries: &[Entry], options: &RestoreOptions, selection: &Sel
     if !facts.filled.is_empty() {
         checked.problems.push(Problem {
             what: format!("tables have rows already, and would have them twice: {}", list(&facts.filled)),
-            cure: format!("Empty them: TRUNCATE {}; or leave them out with --exclude-table.", facts.filled.join(", ")),
+            cure: format!(
+                "Empty them: TRUNCATE {}; or leave them out with --exclude-table.",
+                facts.filled.join(", ")
+            ),
         });
     }
     let circular = loading::circular(entries, &selection.wanted, &options.foreign_keys);
@@ -319,10 +356,17 @@ fn check_rows_alone(entries: &[Entry], options: &RestoreOptions, selection: &Sel
 }
 
 /// The slot of a subscription that is replaced stays with the publisher.
-fn note_slots(entries: &[Entry], options: &RestoreOptions, selection: &Selection, facts: &Facts, checked: &mut Checked) {
-    let subscriptions = entries.iter().zip(&selection.wanted).filter(|(entry, wanted)| {
-        entry.desc == "SUBSCRIPTION" && wanted.definition
-    });
+fn note_slots(
+    entries: &[Entry],
+    options: &RestoreOptions,
+    selection: &Selection,
+    facts: &Facts,
+    checked: &mut Checked,
+) {
+    let subscriptions = entries
+        .iter()
+        .zip(&selection.wanted)
+        .filter(|(entry, wanted)| entry.desc == "SUBSCRIPTION" && wanted.definition);
     let names: Vec<String> = subscriptions.map(|(entry, _)| entry.tag.clone()).collect();
     if options.clean && !names.is_empty() && facts.version_num > 0 {
         checked.warnings.push(format!(

@@ -30,7 +30,11 @@ impl Present {
 
     /// What a database has that was just made of `template0`.
     pub fn in_new_database() -> Self {
-        Self::of(&[("SCHEMA", "", "public"), ("EXTENSION", "", "plpgsql"), ("PROCEDURAL LANGUAGE", "", "plpgsql")])
+        Self::of(&[
+            ("SCHEMA", "", "public"),
+            ("EXTENSION", "", "plpgsql"),
+            ("PROCEDURAL LANGUAGE", "", "plpgsql"),
+        ])
     }
 
     pub(super) fn of(keys: &[(&str, &str, &str)]) -> Self {
@@ -102,15 +106,23 @@ fn query() -> String {
     let routine = "o.proname || '(' || COALESCE((SELECT pg_catalog.string_agg(pg_catalog.format_type(a.type, NULL), ', ' \
                    ORDER BY a.place) FROM pg_catalog.unnest(o.proargtypes) WITH ORDINALITY AS a (type, place)), '') || ')'";
     let mut parts = vec![
-        in_schema("relation", "pg_class", "relnamespace", "o.relname", "AND o.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')"),
+        in_schema(
+            "relation",
+            "pg_class",
+            "relnamespace",
+            "o.relname",
+            "AND o.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')",
+        ),
         in_schema("type", "pg_type", "typnamespace", "o.typname", ""),
         in_schema("routine", "pg_proc", "pronamespace", routine, ""),
     ];
     parts.extend(IN_SCHEMAS.iter().map(|(kind, catalog, namespace, name)| {
         in_schema(kind, catalog, namespace, &format!("o.{name}"), "")
     }));
-    parts.extend(WITHOUT_SCHEMA.iter().map(|(kind, catalog, name)| {
-        format!("SELECT '{kind}', '', {name} FROM pg_catalog.{catalog}\n")
-    }));
+    parts.extend(
+        WITHOUT_SCHEMA
+            .iter()
+            .map(|(kind, catalog, name)| format!("SELECT '{kind}', '', {name} FROM pg_catalog.{catalog}\n")),
+    );
     parts.join("UNION ALL ")
 }

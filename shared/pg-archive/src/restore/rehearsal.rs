@@ -49,7 +49,10 @@ pub async fn rehearse(
     let session = Session::open(target).await?;
     session.execute(&statements::session_setup(&settings, &options.session_settings)).await?;
     session
-        .execute(&format!("SET client_min_messages = error;\nSET lock_timeout = {};\nBEGIN", lock_timeout.as_millis()))
+        .execute(&format!(
+            "SET client_min_messages = error;\nSET lock_timeout = {};\nBEGIN",
+            lock_timeout.as_millis()
+        ))
         .await?;
     let mut run = Run { session: &session, rehearsal: Rehearsal::default(), failed: HashSet::new() };
     let result = run.all(entries, options, &settings, &selection, first).await;
@@ -110,9 +113,10 @@ impl Run<'_> {
     }
 
     fn refused(&mut self, entries: &[Entry], index: usize, message: String) {
-        let after_another = entries[index].dependencies.iter().any(|id| {
-            self.failed.iter().any(|failed| entries[*failed].id == *id)
-        });
+        let after_another = entries[index]
+            .dependencies
+            .iter()
+            .any(|id| self.failed.iter().any(|failed| entries[*failed].id == *id));
         self.failed.insert(index);
         if !after_another {
             self.rehearsal.refused.push((entries[index].label(), message));
@@ -121,7 +125,10 @@ impl Run<'_> {
 
     /// Runs SQL behind a savepoint. Returns the server's refusal.
     async fn attempt(&self, sql: &str) -> Result<Option<Error>> {
-        let tried = self.session.execute_unlogged(&format!("SAVEPOINT rehearsal;\n{sql}\n;RELEASE SAVEPOINT rehearsal")).await;
+        let tried = self
+            .session
+            .execute_unlogged(&format!("SAVEPOINT rehearsal;\n{sql}\n;RELEASE SAVEPOINT rehearsal"))
+            .await;
         match tried {
             Ok(()) => Ok(None),
             Err(refusal) if matches!(refusal.kind, ErrorKind::Statement | ErrorKind::Permission) => {

@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::quote::{identifier, literal};
 use crate::session::Session;
-use crate::tokens::{Kind, Token, statements, tokens};
 use crate::toc::Entry;
+use crate::tokens::{Kind, Token, statements, tokens};
 use crate::{Error, ErrorKind, Result};
 
 /// The kinds of entries whose SQL names roles.
-pub(super) const NAMING_ROLES: &[&str] = &["ACL", "DEFAULT ACL", "POLICY", "USER MAPPING", "DATABASE PROPERTIES"];
+pub(super) const NAMING_ROLES: &[&str] =
+    &["ACL", "DEFAULT ACL", "POLICY", "USER MAPPING", "DATABASE PROPERTIES"];
 
 /// How statements begin that name no role.
 const WITHOUT_ROLES: &[&str] = &[
@@ -46,7 +47,9 @@ impl RoleMap {
         for text in texts {
             let (old, new) = pair(text).ok_or_else(|| {
                 Error::new(ErrorKind::Usage, format!("the role map {text:?} is not of the form OLD=NEW"))
-                    .hint("Give two names of roles, such as shop=shop_test; in double quotes if they hold a =.")
+                    .hint(
+                        "Give two names of roles, such as shop=shop_test; in double quotes if they hold a =.",
+                    )
             })?;
             if let Some(other) = map.insert(old.clone(), new.clone()).filter(|other| *other != new) {
                 let message = format!("the role map makes {old} both {other} and {new}");
@@ -83,12 +86,14 @@ impl RoleMap {
         if let Some(text) = globals.filter(|_| !self.is_empty()) {
             known.extend(roles(text).map_err(|error| error.on("globals"))?);
         }
-        let unknown: Vec<&str> = self.0.keys().filter(|old| !known.contains(*old)).map(String::as_str).collect();
+        let unknown: Vec<&str> =
+            self.0.keys().filter(|old| !known.contains(*old)).map(String::as_str).collect();
         if unknown.is_empty() {
             return Ok(());
         }
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let message = format!("the backup has no role {}, which the role map is to rename", unknown.join(", "));
+        let message =
+            format!("the backup has no role {}, which the role map is to rename", unknown.join(", "));
         Err(Error::new(ErrorKind::Usage, message).hint(format!(
             "Its roles are: {}. Names are taken as they are, capitals too. Nothing was restored.",
             known.join(", ")
@@ -119,8 +124,9 @@ impl RoleMap {
         }
         let message = format!("the target has no role {}, which the role map names", missing.join(", "));
         let cures = missing.iter().map(|name| format!("CREATE ROLE {name};")).collect::<Vec<_>>().join(" ");
-        Err(Error::new(ErrorKind::Target, message)
-            .hint(format!("Make it there first, with the rights it should have: {cures} Nothing was restored.")))
+        Err(Error::new(ErrorKind::Target, message).hint(format!(
+            "Make it there first, with the rights it should have: {cures} Nothing was restored."
+        )))
     }
 
     /// Renames the roles of an archive's entries.
@@ -199,7 +205,8 @@ fn places(statement: &[Token<'_>]) -> Result<Vec<usize>> {
         return Ok(Vec::new());
     }
     let found = Words(&words).roles();
-    let places = found.filter(|found| found.iter().all(|at| words.get(*at).is_some_and(|(_, t)| t.name().is_some())));
+    let places =
+        found.filter(|found| found.iter().all(|at| words.get(*at).is_some_and(|(_, t)| t.name().is_some())));
     places.map(|found| found.into_iter().map(|at| words[at].0).collect()).ok_or_else(|| {
         let start: String = words.iter().take(4).map(|(_, token)| token.text).collect::<Vec<_>>().join(" ");
         Error::new(ErrorKind::Archive, format!("holds a statement whose roles cannot be told: {start} …"))
@@ -251,9 +258,9 @@ impl Words<'_> {
             Some(vec![self.grantee()?])
         } else if self.begins("CREATE POLICY") {
             Some(self.of_policy())
-        } else if self.begins("CREATE TABLESPACE") && self.is(3, "OWNER") {
-            Some(vec![4])
-        } else if self.begins("CREATE USER MAPPING FOR") || self.begins("DROP USER MAPPING FOR") {
+        } else if ["CREATE USER MAPPING FOR", "DROP USER MAPPING FOR"].iter().any(|start| self.begins(start))
+            || (self.begins("CREATE TABLESPACE") && self.is(3, "OWNER"))
+        {
             Some(vec![4])
         } else if self.begins("CREATE ROLE") || self.begins("ALTER ROLE") {
             Some(vec![2])
@@ -277,7 +284,8 @@ impl Words<'_> {
 
     /// CREATE POLICY name ON table … TO role, role USING (…) WITH CHECK (…).
     fn of_policy(&self) -> Vec<usize> {
-        let end = [self.first("USING"), self.first("WITH")].into_iter().flatten().min().unwrap_or(self.0.len());
+        let end =
+            [self.first("USING"), self.first("WITH")].into_iter().flatten().min().unwrap_or(self.0.len());
         let from = self.first("TO").filter(|at| *at < end).map_or(end, |at| at + 1);
         (from..end).filter(|at| self.0[*at].1.name().is_some()).collect()
     }

@@ -132,7 +132,8 @@ fn hangs_on_parent(entry: &Entry) -> bool {
 
 /// Relations and what has their name: an archive of data alone has no relations.
 fn is_named(entry: &Entry) -> bool {
-    is_relation(entry) || matches!(entry.desc.as_str(), "TABLE DATA" | "MATERIALIZED VIEW DATA" | "SEQUENCE SET")
+    is_relation(entry)
+        || matches!(entry.desc.as_str(), "TABLE DATA" | "MATERIALIZED VIEW DATA" | "SEQUENCE SET")
 }
 
 struct Filters {
@@ -176,7 +177,8 @@ impl Filters {
             .collect();
         let take_all = self.take_all();
         for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| hangs_on_parent(entry)) {
-            let mut parents = relations.dependencies(entry).filter(|parent| entries[*parent].desc != "ACL").peekable();
+            let mut parents =
+                relations.dependencies(entry).filter(|parent| entries[*parent].desc != "ACL").peekable();
             let alone = parents.peek().is_none();
             chosen[index] = parents.any(|parent| chosen[parent]) || (alone && take_all);
         }
@@ -201,7 +203,8 @@ impl Filters {
                 _ => entry.schema.as_deref().unwrap_or_default(),
             };
             let by_schema = self.excluded_schemas.any(|pattern| pattern.matches_schema(schema));
-            let by_table = is_named(entry) && self.excluded_tables.any(|pattern| pattern.matches(schema, &entry.tag));
+            let by_table =
+                is_named(entry) && self.excluded_tables.any(|pattern| pattern.matches(schema, &entry.tag));
             by_schema || by_table
         });
         excluded.collect()

@@ -12,8 +12,8 @@ use pg_archive::fingerprint::Fingerprint;
 use pg_archive::globals;
 use pg_archive::quote;
 use pg_archive::restore::{
-    self, Expected, Facts, ForeignKey, LeaveOut, Made, Progress, RestoreOptions, RoleMap, check, database_properties,
-    user_objects,
+    self, Expected, Facts, ForeignKey, LeaveOut, Made, Progress, RestoreOptions, RoleMap, check,
+    database_properties, user_objects,
 };
 use pg_archive::session::Session;
 use pg_archive::toc::{self, Entry, Section};
@@ -36,7 +36,7 @@ mod state;
 
 pub use replace::{Replaced, Replacing, Step};
 
-use create::{CreateDatabase, run_properties};
+use create::{CreateDatabase, run_properties, try_properties};
 use marker::Marker;
 use state::{stopped, with_state};
 
@@ -202,7 +202,9 @@ impl Prepared {
         let mut facts = Facts::read(session, new_database).await?;
         self.superuser = facts.superuser;
         self.options.present = Some(facts.present.clone());
-        if !self.options.sections.contains(&Section::PreData) || self.options.content == restore::Content::Data {
+        if !self.options.sections.contains(&Section::PreData)
+            || self.options.content == restore::Content::Data
+        {
             self.options.foreign_keys = ForeignKey::read(session).await?;
             if !self.options.session_settings.is_empty() {
                 self.options.foreign_keys.clear();
@@ -217,8 +219,14 @@ impl Prepared {
         if let Some(name) = create {
             problems.extend(prechecks::existing(session, name).await?);
             let (to, tablespaces) = (self.target.clone(), !self.options.leave_out.tablespaces);
-            let create =
-                CreateDatabase::like(self.manifest(), &self.entries, to, name, session.version_num(), tablespaces);
+            let create = CreateDatabase::like(
+                self.manifest(),
+                &self.entries,
+                to,
+                name,
+                session.version_num(),
+                tablespaces,
+            );
             self.create = Some(create);
             self.target = self.target.with_database(name);
         } else if self.replace {
@@ -294,14 +302,15 @@ impl Prepared {
             create.run(self.target.database()).await?;
         }
         let target = self.target.clone();
-        if let Err(error) = self.rehearse(app, &target, stop).await {
+        let properties = self.database_properties();
+        if let Err(error) = self.try_all(app, &target, &properties, stop).await {
             return Err(self.forget_created(error).await);
         }
         let marked = self.mark().await;
         let Self { entries, reader, options, .. } = &self;
-        let done = restore::restore(target, entries.clone(), Arc::clone(reader), options.clone(), progress, stop);
+        let done =
+            restore::restore(target, entries.clone(), Arc::clone(reader), options.clone(), progress, stop);
         let done = done.await.map_err(|error| with_state(error.into(), &self.state_after_failure(marked)))?;
-        let properties = self.database_properties();
         if let Some(create) = &self.create {
             self.unmark(&create.through).await;
             run_properties(&create.through, &properties, &self.target()).await?;
@@ -309,6 +318,20 @@ impl Prepared {
             self.unmark(&self.target).await;
         }
         Ok(self.report(app, done, properties.len()))
+    }
+
+    /// What the target will refuse is better known before hours of loading than after.
+    async fn try_all(
+        &mut self,
+        app: &App,
+        target: &Target,
+        properties: &[(String, String)],
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        if let Some(create) = &self.create {
+            try_properties(&create.through, properties, &self.target()).await?;
+        }
+        self.rehearse(app, target, stop).await
     }
 
     async fn apply_globals(&mut self) -> Result<()> {

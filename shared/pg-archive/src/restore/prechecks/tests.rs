@@ -28,7 +28,12 @@ fn archive() -> Vec<Entry> {
         tablespace: Some("fast".to_owned()),
         ..entry_for_tests(2, "TABLE", "t", Section::PreData, &[])
     };
-    let of_ann = Entry { id: crate::catalog::DumpId(6), owner: Some("ann".to_owned()), tablespace: None, ..table.clone() };
+    let of_ann = Entry {
+        id: crate::catalog::DumpId(6),
+        owner: Some("ann".to_owned()),
+        tablespace: None,
+        ..table.clone()
+    };
     vec![
         entry_for_tests(1, "EXTENSION", "postgis", Section::PreData, &[]),
         table,

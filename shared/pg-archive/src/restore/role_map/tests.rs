@@ -11,7 +11,10 @@ fn roles_are_renamed_and_nothing_else() {
     let map = map(&["ann=Zoë", "bob=ann"]);
     for (sql, expected) in [
         ("GRANT SELECT ON TABLE ann.ann TO ann;\n", "GRANT SELECT ON TABLE ann.ann TO \"Zoë\";\n"),
-        ("GRANT SELECT(ann),UPDATE(ann) ON TABLE s.t TO bob;", "GRANT SELECT(ann),UPDATE(ann) ON TABLE s.t TO ann;"),
+        (
+            "GRANT SELECT(ann),UPDATE(ann) ON TABLE s.t TO bob;",
+            "GRANT SELECT(ann),UPDATE(ann) ON TABLE s.t TO ann;",
+        ),
         (
             "SET SESSION AUTHORIZATION bob;\nGRANT ALL ON FUNCTION ann.ann(ann ann) TO ann WITH GRANT OPTION;\n\
              RESET SESSION AUTHORIZATION;\n",
@@ -38,13 +41,19 @@ fn roles_are_renamed_and_nothing_else() {
             "CREATE USER MAPPING FOR \"Zoë\" SERVER ann OPTIONS (\n    ann 'ann'\n);",
         ),
         ("DROP USER MAPPING FOR bob SERVER bob;", "DROP USER MAPPING FOR ann SERVER bob;"),
-        ("ALTER ROLE ann IN DATABASE ann SET ann.ann TO 'ann';", "ALTER ROLE \"Zoë\" IN DATABASE ann SET ann.ann TO 'ann';"),
+        (
+            "ALTER ROLE ann IN DATABASE ann SET ann.ann TO 'ann';",
+            "ALTER ROLE \"Zoë\" IN DATABASE ann SET ann.ann TO 'ann';",
+        ),
         ("ALTER DATABASE ann SET ann.ann TO 'ann';", "ALTER DATABASE ann SET ann.ann TO 'ann';"),
         (
             "-- ann\nGRANT ann TO bob WITH ADMIN OPTION, INHERIT FALSE GRANTED BY carl;",
             "-- ann\nGRANT \"Zoë\" TO ann WITH ADMIN OPTION, INHERIT FALSE GRANTED BY carl;",
         ),
-        ("CREATE TABLESPACE ann OWNER ann LOCATION '/ann';", "CREATE TABLESPACE ann OWNER \"Zoë\" LOCATION '/ann';"),
+        (
+            "CREATE TABLESPACE ann OWNER ann LOCATION '/ann';",
+            "CREATE TABLESPACE ann OWNER \"Zoë\" LOCATION '/ann';",
+        ),
         ("ALTER TABLESPACE ann SET (a=1);", "ALTER TABLESPACE ann SET (a=1);"),
         ("GRANT ALL ON TABLESPACE ann TO ann;", "GRANT ALL ON TABLESPACE ann TO \"Zoë\";"),
         ("COMMENT ON TABLESPACE ann IS 'ann';", "COMMENT ON TABLESPACE ann IS 'ann';"),
@@ -62,7 +71,12 @@ fn roles_are_renamed_and_nothing_else() {
 
 #[test]
 fn a_statement_of_an_unknown_form_is_refused() {
-    for sql in ["DROP OWNED BY ann;", "GRANT SELECT ON TABLE t TO ann, bob;", "GRANT SELECT ON TABLE t;", "SET SESSION AUTHORIZATION;"] {
+    for sql in [
+        "DROP OWNED BY ann;",
+        "GRANT SELECT ON TABLE t TO ann, bob;",
+        "GRANT SELECT ON TABLE t;",
+        "SET SESSION AUTHORIZATION;",
+    ] {
         assert!(map(&["ann=bob"]).rename_in(sql).is_err(), "{sql}");
     }
 }
@@ -96,5 +110,9 @@ fn entries_are_renamed_by_kind_and_an_unknown_role_is_named() {
     assert_eq!(definitions, [before, "GRANT SELECT ON TABLE ann TO y;\n", before]);
     assert!(entries.iter().all(|entry| entry.owner.as_deref() == Some("x") && entry.tag == "ann"));
     let error = map.check_known(&entries, Some("CREATE ROLE bob;")).unwrap_err();
-    assert!(error.message.contains("no role ann,") && error.hint.unwrap().contains("bob, x, y"), "{}", error.message);
+    assert!(
+        error.message.contains("no role ann,") && error.hint.unwrap().contains("bob, x, y"),
+        "{}",
+        error.message
+    );
 }

@@ -48,7 +48,8 @@ impl Relations {
     pub(super) fn follow(&self, entries: &[Entry], taken: &[bool], excluded: &[bool]) -> Vec<bool> {
         let mut excluded = excluded.to_vec();
         self.spread(&mut excluded, &vec![false; entries.len()]);
-        let mut chosen: Vec<bool> = entries.iter().zip(taken).map(|(entry, taken)| is_relation(entry) && *taken).collect();
+        let mut chosen: Vec<bool> =
+            entries.iter().zip(taken).map(|(entry, taken)| is_relation(entry) && *taken).collect();
         self.spread(&mut chosen, &excluded);
         chosen.iter().zip(&excluded).map(|(chosen, excluded)| *chosen && !excluded).collect()
     }
@@ -73,14 +74,21 @@ impl Relations {
     pub(super) fn owners(&self, entries: &[Entry], index: usize) -> Vec<usize> {
         let entry = &entries[index];
         match entry.desc.as_str() {
-            "TABLE DATA" | "MATERIALIZED VIEW DATA" | "SEQUENCE SET" | "SEQUENCE OWNED BY" | "ROW SECURITY"
+            "TABLE DATA"
+            | "MATERIALIZED VIEW DATA"
+            | "SEQUENCE SET"
+            | "SEQUENCE OWNED BY"
+            | "ROW SECURITY"
             | "TABLE ATTACH" => self.by_name.get(&name(entry)).copied().into_iter().collect(),
             // Tagged with the relation's name, a space and their own.
-            "CONSTRAINT" | "FK CONSTRAINT" | "CHECK CONSTRAINT" | "TRIGGER" | "RULE" | "POLICY" | "DEFAULT" => {
+            "CONSTRAINT" | "FK CONSTRAINT" | "CHECK CONSTRAINT" | "TRIGGER" | "RULE" | "POLICY"
+            | "DEFAULT" => {
                 let of = self.dependencies(entry).filter(|of| {
                     let relation = &entries[*of];
                     let rest = entry.tag.strip_prefix(&relation.tag);
-                    is_relation(relation) && relation.schema == entry.schema && rest.is_some_and(|rest| rest.starts_with(' '))
+                    is_relation(relation)
+                        && relation.schema == entry.schema
+                        && rest.is_some_and(|rest| rest.starts_with(' '))
                 });
                 of.max_by_key(|of| entries[*of].tag.len()).into_iter().collect()
             }
@@ -89,7 +97,8 @@ impl Relations {
                 let of = self.dependencies(entry).filter(|of| {
                     let relation = &entries[*of];
                     let name = qualified(relation.schema.as_deref().unwrap_or_default(), &relation.tag);
-                    is_relation(relation) && [" ON ", " ON ONLY "].iter().any(|on| text.contains(&format!("{on}{name} USING ")))
+                    is_relation(relation)
+                        && [" ON ", " ON ONLY "].iter().any(|on| text.contains(&format!("{on}{name} USING ")))
                 });
                 of.take(1).collect()
             }
@@ -99,7 +108,9 @@ impl Relations {
             // Of the indexes of a partition and of its root, both of which must be there.
             "INDEX ATTACH" => {
                 let indexes = self.dependencies(entry).filter(|of| {
-                    *of != index && entries[*of].section == Section::PostData && entries[*of].desc != "INDEX ATTACH"
+                    *of != index
+                        && entries[*of].section == Section::PostData
+                        && entries[*of].desc != "INDEX ATTACH"
                 });
                 indexes.flat_map(|of| self.owners(entries, of)).collect()
             }

@@ -36,15 +36,19 @@ pub(super) fn complete(
         selection.wanted[index].anything()
             || present.has(&entries[index])
             || (!owners.is_empty()
-                && owners.iter().all(|owner| selection.wanted[*owner].anything() || present.has(&entries[*owner])))
+                && owners
+                    .iter()
+                    .all(|owner| selection.wanted[*owner].anything() || present.has(&entries[*owner])))
     };
-    let mut left: Vec<usize> = (0..entries.len()).filter(|index| selection.wanted[*index].definition).collect();
+    let mut left: Vec<usize> =
+        (0..entries.len()).filter(|index| selection.wanted[*index].definition).collect();
     while let Some(index) = left.pop() {
         let needed: Vec<usize> = relations
             .dependencies(&entries[index])
             .filter(|needed| {
                 let entry = &entries[*needed];
-                let is_definition = entry.section != Section::Data && !settings::is_setting(entry) && !hangs_on_parent(entry);
+                let is_definition =
+                    entry.section != Section::Data && !settings::is_setting(entry) && !hangs_on_parent(entry);
                 // What is in a section, or of a content, that nobody wants is taken to be there.
                 is_definition && wanted(*needed).definition && !is_there(*needed, selection)
             })

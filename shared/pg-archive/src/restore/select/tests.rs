@@ -1,8 +1,8 @@
 //! What is restored of a small archive, by options.
 
 use super::*;
-use crate::restore::present::Present;
 use crate::restore::entry_for_tests;
+use crate::restore::present::Present;
 
 /// Desc, tag, section, schema, whether it has a data file, dependencies: the ids are the places, from 1.
 type Row = (&'static str, &'static str, Section, Option<&'static str>, bool, &'static [u32]);

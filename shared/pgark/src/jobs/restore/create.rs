@@ -57,24 +57,46 @@ impl CreateDatabase {
     }
 }
 
+/// Tries what the database itself is to be like, and takes it back, while it is still empty: what the target will refuse
+/// is better known before hours of loading than after.
+pub(super) async fn try_properties(
+    through: &Target,
+    properties: &[(String, String)],
+    target: &str,
+) -> Result<()> {
+    let hint = format!(
+        "Make its roles first, or with --globals; or leave this out with --no-owner or --no-privileges. The new database \
+         on {target} was dropped again."
+    );
+    set_properties(through, properties, "ROLLBACK", &hint).await
+}
+
 /// What the database itself is like, once all is in it.
 pub(super) async fn run_properties(
     through: &Target,
     properties: &[(String, String)],
     target: &str,
 ) -> Result<()> {
+    let hint = format!(
+        "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges and \
+         settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
+    );
+    set_properties(through, properties, "COMMIT", &hint).await
+}
+
+async fn set_properties(
+    through: &Target,
+    properties: &[(String, String)],
+    end: &str,
+    hint: &str,
+) -> Result<()> {
     if properties.is_empty() {
         return Ok(());
     }
     let session = Session::open(through).await?;
-    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
+    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; BEGIN").await?;
     for (label, sql) in properties {
-        session.execute(sql).await.map_err(|error| {
-            error.on(label.clone()).hint(format!(
-                "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges \
-                 and settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
-            ))
-        })?;
+        session.execute(sql).await.map_err(|error| error.on(label.clone()).hint(hint))?;
     }
-    Ok(())
+    Ok(session.execute(end).await?)
 }

@@ -27,7 +27,8 @@ pub(super) fn refuse(problems: &[Problem], database: &str) -> Result<()> {
             };
             let what = texts(|problem| &problem.what).join("; ");
             let cures = texts(|problem| &problem.cure).join(" ");
-            Error::new(kind, format!("{} problems: {what}", many.len())).hint(format!("{cures} Nothing was changed."))
+            Error::new(kind, format!("{} problems: {what}", many.len()))
+                .hint(format!("{cures} Nothing was changed."))
         }
     };
     Err(error.on(format!("database {database}")))
@@ -66,10 +67,18 @@ pub(super) async fn existing(session: &Session, name: &str) -> Result<Option<Pro
     let marker = row.optional("comment")?.and_then(Marker::read);
     Ok(Some(match marker {
         Some(Marker { state: State::Restoring, backup, begun, .. }) => problem(
-            format!("exists already, half restored: a restore of backup {backup} began at {begun} and did not end"),
-            format!("Drop it with DROP DATABASE {}; and run the same command again.", quote::identifier(name)),
+            format!(
+                "exists already, half restored: a restore of backup {backup} began at {begun} and did not end"
+            ),
+            format!(
+                "Drop it with DROP DATABASE {}; and run the same command again.",
+                quote::identifier(name)
+            ),
         ),
-        _ => problem("exists already", "Give another name, or restore into the existing database without --create."),
+        _ => problem(
+            "exists already",
+            "Give another name, or restore into the existing database without --create.",
+        ),
     }))
 }
 
@@ -105,7 +114,8 @@ pub(super) async fn text_differences(session: &Session, manifest: &Manifest) -> 
         'b' => "builtin",
         _ => "libc",
     };
-    let differs = |original: Option<&String>, target: &str| original.is_some_and(|original| original != target);
+    let differs =
+        |original: Option<&String>, target: &str| original.is_some_and(|original| original != target);
     if differs(original.collation.as_ref(), row.text("datcollate")?)
         || differs(original.ctype.as_ref(), row.text("datctype")?)
         || differs(original.locale_provider.as_ref(), provider)

@@ -15,11 +15,16 @@ const NAMED_MAX: usize = 5;
 impl Prepared {
     /// Tries all definitions in a transaction that is rolled back, where something is not certain: another major
     /// version, a role with limits, a target that is not empty.
-    pub(super) async fn rehearse(&mut self, app: &App, target: &Target, stop: &CancellationToken) -> Result<()> {
+    pub(super) async fn rehearse(
+        &mut self,
+        app: &App,
+        target: &Target,
+        stop: &CancellationToken,
+    ) -> Result<()> {
         let from = self.manifest().server.version_num / 10_000;
         let to = self.version_num / 10_000;
-        let definitions = self.options.content != Content::Data
-            && self.options.sections.contains(&Section::PreData);
+        let definitions =
+            self.options.content != Content::Data && self.options.sections.contains(&Section::PreData);
         let uncertain = from != to || !self.superuser || self.present > 0 || self.options.is_part();
         if !definitions || !uncertain {
             return Ok(());
@@ -35,9 +40,8 @@ impl Prepared {
                 rehearsal.tried
             ));
         }
-        refuse(&rehearsal, from > to, self.present > 0, (from, to)).map_err(|error| {
-            error.on(format!("database {}", target.display()))
-        })
+        refuse(&rehearsal, from > to, self.present > 0, (from, to))
+            .map_err(|error| error.on(format!("database {}", target.display())))
     }
 }
 

@@ -96,7 +96,9 @@ impl Replacing {
         let live = prepared.target.database().to_owned();
         let (beside, lock) = databases::beside(&prepared.target, &live).await?;
         let key = literal(&format!("pgark restore --replace {live}"));
-        let sql = format!("SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended({key}, 0)) AS locked");
+        let sql = format!(
+            "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended({key}, 0)) AS locked"
+        );
         if !lock.row(&sql).await?.flag("locked")? {
             return Err(target_error("is being replaced by another run")
                 .on(format!("database {live}"))
@@ -112,14 +114,16 @@ impl Replacing {
         for name in &found.unmarked {
             let objects = restore::user_objects(&Session::open(&beside.with_database(name)).await?).await?;
             if !objects.is_empty() {
-                let message = format!("there is a database {name} that is not marked as ours, and it is not empty");
+                let message =
+                    format!("there is a database {name} that is not marked as ours, and it is not empty");
                 return Err(target_error(message)
                     .on(format!("database {live}"))
                     .hint("Look at it, and rename or drop it. Nothing was changed."));
             }
         }
         let stamp = (app.outside.now)().strftime("%Y%m%dt%H%M%Sz").to_string();
-        let comment = all.iter().find(|database| database.name == live).and_then(|database| database.comment.clone());
+        let comment =
+            all.iter().find(|database| database.name == live).and_then(|database| database.comment.clone());
         let leftovers: Vec<String> = found.unmarked.into_iter().chain(found.partial).collect();
         Ok(Self {
             new: found.ready.clone().unwrap_or_else(|| named(&live, NEW, &stamp)),
@@ -161,7 +165,12 @@ impl Replacing {
     ///
     /// # Errors
     /// When it fails. The live database is as it was.
-    pub async fn step(&mut self, app: &App, progress: Arc<dyn Progress>, stop: &CancellationToken) -> Result<()> {
+    pub async fn step(
+        &mut self,
+        app: &App,
+        progress: Arc<dyn Progress>,
+        stop: &CancellationToken,
+    ) -> Result<()> {
         let Some(step) = self.next else { return Ok(()) };
         if stop.is_cancelled() {
             return Err(stopped());
@@ -220,8 +229,14 @@ impl Replacing {
         let prepared = &self.prepared;
         let tablespaces = !prepared.options.leave_out.tablespaces;
         let (through, version) = (self.beside.clone(), prepared.version_num);
-        let create =
-            CreateDatabase::like(prepared.manifest(), &prepared.entries, through, &self.new, version, tablespaces);
+        let create = CreateDatabase::like(
+            prepared.manifest(),
+            &prepared.entries,
+            through,
+            &self.new,
+            version,
+            tablespaces,
+        );
         create.run(&self.new).await
     }
 
@@ -246,7 +261,8 @@ impl Replacing {
         let target = self.beside.with_database(&self.new);
         self.prepared.rehearse(app, &target, stop).await?;
         let Prepared { entries, reader, options, .. } = &self.prepared;
-        let done = restore::restore(target, entries.clone(), Arc::clone(reader), options.clone(), progress, stop);
+        let done =
+            restore::restore(target, entries.clone(), Arc::clone(reader), options.clone(), progress, stop);
         Ok(done.await?)
     }
 
@@ -257,9 +273,13 @@ impl Replacing {
         let comparison = compare(app, &backup.to_string(), &target, &(), stop).await?;
         self.compare_seconds = (app.outside.now)().duration_since(started).as_secs_f64();
         // Another major version says the same definitions in other words: there only rows must agree.
-        let other_words = self.prepared.manifest().server.version_num / 10_000 != self.prepared.version_num / 10_000;
-        let (in_rows, in_words): (Vec<String>, Vec<String>) =
-            comparison.differences.iter().cloned().partition(|difference| !other_words || difference.starts_with("table "));
+        let other_words =
+            self.prepared.manifest().server.version_num / 10_000 != self.prepared.version_num / 10_000;
+        let (in_rows, in_words): (Vec<String>, Vec<String>) = comparison
+            .differences
+            .iter()
+            .cloned()
+            .partition(|difference| !other_words || difference.starts_with("table "));
         self.prepared.warnings.extend(in_words);
         if !in_rows.is_empty() {
             let message = format!("is not what the backup holds: {}", in_rows.join("; "));
@@ -297,7 +317,9 @@ impl Replacing {
         let state = match step {
             Step::TidyUp | Step::Create => format!("Database {} is as it was.", self.live),
             Step::Mark | Step::Restore => match drop_database(&self.beside, &self.new).await {
-                Ok(()) => format!("Database {} is as it was, and the half restored one was dropped.", self.live),
+                Ok(()) => {
+                    format!("Database {} is as it was, and the half restored one was dropped.", self.live)
+                }
                 Err(failure) => {
                     tracing::warn!(%failure, "the half restored database was not dropped");
                     format!(

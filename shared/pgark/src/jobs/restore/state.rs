@@ -60,5 +60,6 @@ pub(super) fn with_state(error: Error, state: &str) -> Error {
 }
 
 pub(super) fn stopped() -> Error {
-    Error::new(ErrorKind::Stopped, "was stopped before it was done").hint("Nothing was changed. Run it again.")
+    Error::new(ErrorKind::Stopped, "was stopped before it was done")
+        .hint("Nothing was changed. Run it again.")
 }

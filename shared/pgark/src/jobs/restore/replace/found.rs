@@ -45,18 +45,24 @@ pub(super) fn look(live: &str, backup: BackupId, all: &[Database]) -> Found {
         let marker = comment.as_deref().and_then(Marker::read);
         match marker {
             None if is_stamped(name, live) => {
-                found.words.push(format!("found {name}: an earlier run made it and went no further; it is dropped"));
+                found
+                    .words
+                    .push(format!("found {name}: an earlier run made it and went no further; it is dropped"));
                 found.unmarked.push(name.clone());
             }
             Some(marker) if marker.replaces.as_deref() == Some(live) && name != live => match marker.state {
                 State::Ready if marker.backup == backup && found.ready.is_none() => {
-                    found.words.push(format!("found {name}: an earlier run restored this backup into it; it is used"));
+                    found.words.push(format!(
+                        "found {name}: an earlier run restored this backup into it; it is used"
+                    ));
                     found.ready = Some(name.clone());
                 }
                 State::Restoring | State::Ready => {
                     let (state, of) = (marker.state, marker.backup);
                     let words = if state == State::Ready { "all" } else { "a part" };
-                    found.words.push(format!("found {name}: an earlier run left it with {words} of backup {of}; it is dropped"));
+                    found.words.push(format!(
+                        "found {name}: an earlier run left it with {words} of backup {of}; it is dropped"
+                    ));
                     found.partial.push(name.clone());
                 }
                 State::Former if marker.backup == backup => {
@@ -86,7 +92,8 @@ fn is_stamped(name: &str, live: &str) -> bool {
 }
 
 fn done_already(former: &str, at: &Timestamp, backup: BackupId) -> Error {
-    let message = format!("was replaced by backup {backup} at {at} already: what it held before is in {former}");
+    let message =
+        format!("was replaced by backup {backup} at {at} already: what it held before is in {former}");
     target_error(message).hint(format!(
         "If a run was broken off, it was done: there is nothing left to do. To replace it by the same backup once more, \
          drop that database, or take the mark off it: COMMENT ON DATABASE {} IS NULL;",

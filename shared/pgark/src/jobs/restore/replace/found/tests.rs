@@ -44,7 +44,12 @@ fn each_state_is_told_from_names_and_comments() {
         (marked("shop_pgark_old_20261121t020000z", State::Former, OTHER, "shop"), [false; 4]),
     ] {
         let found = look("shop", backup(THIS), std::slice::from_ref(&database));
-        let is = [!found.unmarked.is_empty(), !found.partial.is_empty(), found.ready.is_some(), found.refusal.is_some()];
+        let is = [
+            !found.unmarked.is_empty(),
+            !found.partial.is_empty(),
+            found.ready.is_some(),
+            found.refusal.is_some(),
+        ];
         assert_eq!(is, expected, "{database:?}");
         assert_eq!(found.words.len(), expected[..3].iter().filter(|is| **is).count(), "{database:?}");
     }
