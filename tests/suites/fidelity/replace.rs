@@ -78,6 +78,15 @@ impl Shop {
         Ok(Self { live, vault, backup, character })
     }
 
+    /// Waits until no run holds the lock any more: a session that was left ends a moment later.
+    fn is_unlocked(&self) -> Result {
+        let sql = format!(
+            "select pg_try_advisory_xact_lock(hashtextextended('pgark restore --replace {}', 0))",
+            self.live.name()
+        );
+        wait_until(SOON, "the lock is free", || self.live.server().psql(&sql).is_ok_and(|free| free == "t"))
+    }
+
     /// The other databases that a replacement made or kept.
     fn others(&self, kind: &str) -> anyhow::Result<Vec<String>> {
         let (server, name) = (self.live.server(), self.live.name());
@@ -252,6 +261,7 @@ async fn a_run_that_is_killed_after_any_step_is_finished_or_undone_by_the_next()
         let app = shop.vault.app().await?;
         let done = killed_after(&app, &shop.live.url(), steps).await?;
         assert_eq!(done, all[..steps]);
+        shop.is_unlocked()?;
         let context = || format!("killed after {:?}", done.last());
         let expected = if steps == all.len() { "backup" } else { "live" };
         assert_eq!(shop.version()?, expected, "{}", context());
@@ -295,6 +305,7 @@ fn a_process_that_is_killed_while_it_restores_leaves_the_live_database_alone() -
     })?;
     child.kill()?; // SIGKILL
     child.wait()?;
+    shop.is_unlocked()?;
     assert_eq!(shop.version()?, "live");
     let report = shop.run()?;
     assert!(report["warnings"].to_string().contains("left it with a part of backup"), "{report}");
@@ -341,12 +352,12 @@ async fn two_runs_do_not_meet_and_strange_databases_are_left_alone() -> Result {
         "{error}"
     );
     drop(first);
+    shop.is_unlocked()?;
     // Of our name, and with something in it: somebody must look.
     let strange = format!("{}_pgark_new_20260101t000000z", shop.live.name());
     let strange = shop.live.server().create_database_named(&strange, "")?;
     strange.query("create table precious (i integer)")?;
-    let lock_is_free = || shop.refused();
-    let (exit, error) = lock_is_free()?;
+    let (exit, error) = shop.refused()?;
     assert!(exit == 1 && error["message"].as_str().is_some_and(|text| text.contains("not empty")), "{error}");
     assert_eq!(strange.query("select count(*) from precious")?, "0");
     strange.query("drop table precious")?;

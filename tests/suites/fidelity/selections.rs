@@ -89,7 +89,10 @@ fn what_a_restore_takes_is_what_pg_restore_takes() -> Result {
     let cases: [(&[&str], &[&str]); 8] = [
         (&["--section", "pre-data"], &["--section", "pre-data"]),
         (&["--section", "pre-data", "--section", "data"], &["--section", "pre-data", "--section", "data"]),
-        (&["--exclude-schema", "other"], &["--exclude-schema", "other"]),
+        (
+            &["--section", "pre-data", "--section", "post-data"],
+            &["--section", "pre-data", "--section", "post-data"],
+        ),
         (&["--schema", "public"], &["--schema", "public"]),
         (&["--schema-only"], &["--schema-only"]),
         (&["--schema", "pub*", "--schema-only"], &["--schema", "public", "--schema-only"]),

@@ -45,9 +45,10 @@ pub(super) async fn properties(session: &Session, database: &str) -> Result<Vec<
 /// Each privilege, as the owner's grant: who else granted it is not kept.
 async fn grants(session: &Session, name: &str, text: &str) -> Result<Vec<String>> {
     let sql = format!(
-        "SELECT DISTINCT a.privilege_type AS privilege, a.is_grantable, r.rolname AS grantee \
-         FROM pg_catalog.pg_database d CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) a \
-         LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee WHERE d.datname = {text} ORDER BY 3, 1"
+        "SELECT a.privilege, a.is_grantable, r.rolname AS grantee FROM pg_catalog.pg_database d \
+         CROSS JOIN LATERAL pg_catalog.aclexplode(d.datacl) \
+         WITH ORDINALITY AS a (grantor, grantee, privilege, is_grantable, place) \
+         LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee WHERE d.datname = {text} ORDER BY a.place"
     );
     let rows = session.rows(&sql).await?;
     let grants = rows.iter().map(|row| {
