@@ -39,7 +39,7 @@ fn all_problems_come_at_once_with_their_cures() -> Result {
         "lost_policy",
         "tablespace lost_space",
         "is not empty",
-        "table mine",
+        "table public.mine",
     ] {
         assert!(message.contains(part), "{part}: {message}");
     }

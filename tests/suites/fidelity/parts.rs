@@ -13,6 +13,7 @@ use crate::vault::Vault;
 const RICH: &str = r#"
     do $$ begin create role pgark_parts; exception when duplicate_object or unique_violation then null; end $$;
     create schema app;
+    grant usage on schema app to pgark_parts;
     create type app.state as enum ('new', 'done');
     create function app.touch() returns trigger language plpgsql as 'begin return new; end';
     create function app.unused() returns integer language sql as 'select 1';

@@ -312,6 +312,30 @@ fn a_process_that_is_killed_while_it_restores_leaves_the_live_database_alone() -
     shop.is_backup()
 }
 
+/// A backup that cannot be restored, for its rows do not satisfy a constraint: the live database stays, and its disk is not
+/// filled with what is half restored.
+#[test]
+fn a_restore_that_fails_leaves_the_live_database_and_nothing_else() -> Result {
+    let shop = Shop::new(17)?;
+    let broken = shop.live.server().create_database("broken")?;
+    broken.query(
+        "create table a (id integer primary key); create table b (id integer);
+         alter table b add foreign key (id) references a not valid;
+         set session_replication_role = replica; insert into b values (2);
+         update pg_constraint set convalidated = true where contype = 'f'",
+    )?;
+    let vault = Vault::new()?;
+    vault.backup(&broken.url(), &[])?;
+    let before = Text::of(&shop.live.url())?;
+    let words = shop.replace();
+    let (exit, error) = vault.refused(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let text = error.to_string();
+    assert!(exit == 1 && text.contains("FK CONSTRAINT public.b b_id_fkey"), "{text}");
+    assert!(text.contains("is as it was, and the half restored one was dropped"), "{text}");
+    assert_eq!((shop.others("new")?.len(), shop.others("old")?.len()), (0, 0));
+    before.must_equal(&Text::of(&shop.live.url())?)
+}
+
 #[test]
 fn what_would_lose_something_is_refused() -> Result {
     let shop = Shop::new(15)?;

@@ -142,7 +142,7 @@ fn a_target_that_is_not_empty_is_refused_unless_it_may_be_cleaned() -> Result {
     let (exit, error) = vault.refused(&restore)?;
     assert_eq!(exit, 1, "{error}");
     let message = error["message"].as_str().context("the error has no message")?;
-    assert!(message.contains("not empty") && message.contains("table one"), "{error}");
+    assert!(message.contains("not empty") && message.contains("table public.one"), "{error}");
     let hint = error["hint"].as_str().context("the error has no hint")?;
     assert!(hint.contains("--create") && hint.contains("--clean"), "{error}");
     untouched.must_equal(&Text::of(&url)?)?;

@@ -26,7 +26,8 @@ pub(super) async fn properties(session: &Session, database: &str) -> Result<Vec<
     let settings = format!(
         "SELECT r.rolname AS role, c.setting FROM pg_catalog.pg_db_role_setting s \
          JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
-         CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS c (setting) WHERE d.datname = {text} ORDER BY 1, 2"
+         CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) WITH ORDINALITY AS c (setting, place) \
+         WHERE d.datname = {text} ORDER BY 1, c.place"
     );
     for row in session.rows(&settings).await? {
         statements.extend(setting(&row, &name)?);

@@ -80,6 +80,7 @@ impl Run<'_> {
         selection: &Selection,
         first: &[String],
     ) -> Result<()> {
+        self.session.execute("SAVEPOINT rehearsal").await?;
         for sql in first {
             self.attempt(sql).await?;
         }
@@ -123,16 +124,18 @@ impl Run<'_> {
         }
     }
 
-    /// Runs SQL behind a savepoint. Returns the server's refusal.
+    /// Runs SQL behind the savepoint, and sets the next one. Returns the server's refusal.
+    ///
+    /// The savepoint is a message of its own: of a message that holds a word which the server does not know, nothing is
+    /// run.
     async fn attempt(&self, sql: &str) -> Result<Option<Error>> {
-        let tried = self
-            .session
-            .execute_unlogged(&format!("SAVEPOINT rehearsal;\n{sql}\n;RELEASE SAVEPOINT rehearsal"))
-            .await;
-        match tried {
-            Ok(()) => Ok(None),
+        match self.session.execute_unlogged(sql).await {
+            Ok(()) => {
+                self.session.execute("RELEASE SAVEPOINT rehearsal; SAVEPOINT rehearsal").await?;
+                Ok(None)
+            }
             Err(refusal) if matches!(refusal.kind, ErrorKind::Statement | ErrorKind::Permission) => {
-                self.session.execute("ROLLBACK TO SAVEPOINT rehearsal; RELEASE SAVEPOINT rehearsal").await?;
+                self.session.execute("ROLLBACK TO SAVEPOINT rehearsal").await?;
                 Ok(Some(refusal))
             }
             Err(error) => Err(error),

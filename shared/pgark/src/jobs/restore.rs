@@ -26,7 +26,7 @@ use crate::jobs::compare::Comparison;
 use crate::repository::archive::BackupReader;
 use crate::repository::{BackupId, Filter, Manifest, SourceName};
 
-mod create;
+pub(super) mod create;
 mod marker;
 mod prechecks;
 mod rehearsal;
@@ -91,6 +91,8 @@ pub struct Prepared {
     superuser: bool,
     create: Option<CreateDatabase>,
     replace: bool,
+    /// Whether a mark is written on the target while it is not complete.
+    marks: bool,
     /// The text of the globals, if they are wanted, and where to connect for them.
     globals: Option<(Target, String)>,
     role_map: RoleMap,
@@ -149,17 +151,22 @@ impl Restore {
     /// # Errors
     /// When the backup is missing or damaged, or the target is not fit for it.
     pub async fn prepare(&self, app: &App) -> Result<Prepared> {
+        let prepared = self.prepare_on(app, app.target(&self.to)?).await?;
+        Ok(Prepared { marks: true, ..prepared })
+    }
+
+    /// As [`prepare`](Self::prepare), for a target that is known without its connection string: the scratch database of
+    /// another job, which knows by itself what is in it, so that no mark is written on it.
+    pub(crate) async fn prepare_on(&self, app: &App, to: Target) -> Result<Prepared> {
         let started = (app.outside.now)();
         let options = self.options(app)?;
         let role_map = RoleMap::parse(&self.role_map)?;
-        let to = app.target(&self.to)?;
         let filter = Filter { source: self.source.clone(), tier: None };
         let backup = app.repository.resolve(&self.backup, &filter).await?;
         let manifest = app.repository.load_manifest(&backup).await?;
         let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
         let (_, mut entries) = toc::read::read(&reader.toc().await?)?;
-        let globals =
-            if self.globals { Some((app.target(&self.to)?, reader.globals().await?)) } else { None };
+        let globals = if self.globals { Some((to.clone(), reader.globals().await?)) } else { None };
         let globals_text = globals.as_ref().map(|(_, text)| text.as_str());
         role_map.check_known(&entries, globals_text)?;
         role_map.rename(&mut entries)?;
@@ -178,6 +185,7 @@ impl Restore {
             superuser: false,
             create: None,
             replace: self.replace,
+            marks: false,
             globals,
             role_map,
             options,
@@ -306,13 +314,15 @@ impl Prepared {
         if let Err(error) = self.try_all(app, &target, &properties, stop).await {
             return Err(self.forget_created(error).await);
         }
-        let marked = self.mark().await;
+        let marked = self.marks && self.mark().await;
         let Self { entries, reader, options, .. } = &self;
         let done =
             restore::restore(target, entries.clone(), Arc::clone(reader), options.clone(), progress, stop);
         let done = done.await.map_err(|error| with_state(error.into(), &self.state_after_failure(marked)))?;
         if let Some(create) = &self.create {
-            self.unmark(&create.through).await;
+            if marked {
+                self.unmark(&create.through).await;
+            }
             run_properties(&create.through, &properties, &self.target()).await?;
         } else if marked {
             self.unmark(&self.target).await;

@@ -17,8 +17,7 @@ pub(super) struct CreateDatabase {
 }
 
 impl CreateDatabase {
-    /// From `template0`, so that nothing is in it, and with the encoding and locale of the original, so that text sorts
-    /// and compares as it did (manual, CREATE DATABASE): as the archive says, under another name.
+    /// One like the original, as far as a server of this version has words for it.
     pub(super) fn like(
         manifest: &Manifest,
         entries: &[Entry],
@@ -27,21 +26,16 @@ impl CreateDatabase {
         version_num: u32,
         tablespaces: bool,
     ) -> Self {
-        let original = format!("CREATE DATABASE {} ", quote::identifier(&manifest.server.database));
-        let created = entries.iter().find(|entry| entry.desc == "DATABASE");
-        let how = created.and_then(|entry| entry.definition.as_deref()?.strip_prefix(&original));
-        // An archive of rows alone does not say, and goes into no new database anyway.
-        let encoding = format!("TEMPLATE template0 ENCODING {};", quote::literal(&manifest.server.encoding));
-        let mut how = how.unwrap_or(&encoding).to_owned();
+        let mut statement = create_statement(name, manifest, entries);
         if version_num < 150_000 {
             // There was no other provider, and no word for this one.
-            how = how.replacen(" LOCALE_PROVIDER = libc", "", 1);
+            statement = statement.replacen(" LOCALE_PROVIDER = libc", "", 1);
         }
-        if !tablespaces && let Some(at) = how.find(" TABLESPACE = ") {
-            how.truncate(at);
-            how.push(';');
+        if !tablespaces && let Some(at) = statement.find(" TABLESPACE = ") {
+            statement.truncate(at);
+            statement.push(';');
         }
-        Self { through, statement: format!("CREATE DATABASE {} {how}", quote::identifier(name)) }
+        Self { through, statement }
     }
 
     /// Makes it.
@@ -55,6 +49,17 @@ impl CreateDatabase {
         })?;
         Ok(())
     }
+}
+
+/// From `template0`, so that nothing is in it, and with the encoding and locale of the original, so that text sorts
+/// and compares as it did (manual, CREATE DATABASE): as the archive says, under another name.
+pub(crate) fn create_statement(name: &str, manifest: &Manifest, entries: &[Entry]) -> String {
+    let original = format!("CREATE DATABASE {} ", quote::identifier(&manifest.server.database));
+    let created = entries.iter().find(|entry| entry.desc == "DATABASE");
+    let how = created.and_then(|entry| entry.definition.as_deref()?.strip_prefix(&original));
+    // An archive of rows alone does not say, and goes into no new database anyway.
+    let encoding = format!("TEMPLATE template0 ENCODING {};", quote::literal(&manifest.server.encoding));
+    format!("CREATE DATABASE {} {}", quote::identifier(name), how.unwrap_or(&encoding))
 }
 
 /// Tries what the database itself is to be like, and takes it back, while it is still empty: what the target will refuse

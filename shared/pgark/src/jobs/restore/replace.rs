@@ -278,7 +278,7 @@ impl Replacing {
         let (in_rows, in_words): (Vec<String>, Vec<String>) = comparison
             .differences
             .iter()
-            .cloned()
+            .map(ToString::to_string)
             .partition(|difference| !other_words || difference.starts_with("table "));
         self.prepared.warnings.extend(in_words);
         if !in_rows.is_empty() {
