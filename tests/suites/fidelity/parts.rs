@@ -93,7 +93,7 @@ fn a_damaged_table_is_replaced_whole() -> Result {
     let (source, vault) = source()?;
     source.query("drop view app.late; alter table app.lines drop constraint lines_order_id_fkey")?;
     let before = Text::of(&source.url())?;
-    source.query("update app.orders set amount = 7; drop index app.\"On State\"; alter table app.orders drop column state")?;
+    source.query("update app.orders set amount = 7; drop index app.\"On State\"; alter table app.orders drop column doubled")?;
     let restore = ["restore", "latest", "--to", &source.url(), "--table", "app.orders"];
     let (exit, error) = vault.refused(&restore)?;
     let text = error.to_string();

@@ -2,7 +2,7 @@
 //! separate defaults, row security; a table's partitions; the sequences that it owns. Views are relations of their own,
 //! and belong to nobody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::catalog::DumpId;
 use crate::quote::qualified;
@@ -19,6 +19,8 @@ pub(super) struct Relations {
     by_name: HashMap<(String, String), usize>,
     /// What goes with what: a partition with its root, an owned sequence with its table.
     with: Vec<(usize, usize)>,
+    /// Partitions with what they are attached to.
+    attached: HashSet<(usize, usize)>,
 }
 
 impl Relations {
@@ -26,17 +28,51 @@ impl Relations {
         let by_id = entries.iter().enumerate().map(|(index, entry)| (entry.id, index)).collect();
         let named = entries.iter().enumerate().filter(|(_, entry)| is_relation(entry));
         let by_name = named.map(|(index, entry)| (name(entry), index)).collect();
-        let mut relations = Self { by_id, by_name, with: Vec::new() };
-        for entry in entries {
-            let identity = entry.desc == "SEQUENCE" && entry.drop_statement.is_none();
-            if identity || matches!(entry.desc.as_str(), "TABLE ATTACH" | "SEQUENCE OWNED BY") {
-                let Some(own) = relations.by_name.get(&name(entry)).copied() else { continue };
-                let of = relations.dependencies(entry).filter(|of| *of != own && is_relation(&entries[*of]));
-                let pairs: Vec<_> = of.map(|of| (own, of)).collect();
-                relations.with.extend(pairs);
+        let mut relations = Self { by_id, by_name, with: Vec::new(), attached: HashSet::new() };
+        for (index, entry) in entries.iter().enumerate() {
+            let own = match entry.desc.as_str() {
+                // Of a column, by identity or by OWNED BY: it depends on the table then, and on no other.
+                "SEQUENCE" => Some(index),
+                "TABLE ATTACH" => relations.by_name.get(&name(entry)).copied(),
+                _ => None,
+            };
+            let Some(own) = own else { continue };
+            let of = relations.dependencies(entry).filter(|of| *of != own && is_relation(&entries[*of]));
+            let pairs: Vec<_> = of.map(|of| (own, of)).collect();
+            if entry.desc == "TABLE ATTACH" {
+                relations.attached.extend(&pairs);
             }
+            relations.with.extend(pairs);
         }
         relations
+    }
+
+    /// What an entry needs. A sequence depends on the table that owns it only to be made after it: the statement that says
+    /// so is the one that needs the table.
+    pub(super) fn needed(&self, entries: &[Entry], index: usize) -> Vec<usize> {
+        let entry = &entries[index];
+        let is_owned = |entry: &Entry| entry.desc == "SEQUENCE" && entry.drop_statement.is_some();
+        if is_owned(entry) {
+            return self.dependencies(entry).filter(|of| !is_relation(&entries[*of])).collect();
+        }
+        let mut needed: Vec<usize> = self.dependencies(entry).collect();
+        if entry.desc == "SEQUENCE OWNED BY" {
+            let sequences: Vec<usize> = needed.iter().copied().filter(|of| is_owned(&entries[*of])).collect();
+            needed.extend(sequences.iter().flat_map(|sequence| self.dependencies(&entries[*sequence])));
+        }
+        needed
+    }
+
+    /// Whether an archive says that the first needs the second only because a partition is made like its root: it can be
+    /// made without, and is attached later.
+    pub(super) fn is_of_root(&self, entries: &[Entry], index: usize, needed: usize) -> bool {
+        let own = |index: usize| match is_relation(&entries[index]) {
+            true => Some(index),
+            false => self.owners(entries, index).first().copied(),
+        };
+        let attaches = matches!(entries[index].desc.as_str(), "TABLE ATTACH" | "INDEX ATTACH");
+        let pair = own(index).zip(own(needed));
+        !attaches && pair.is_some_and(|pair| self.attached.contains(&pair))
     }
 
     /// The places of the entries that an entry depends on, as far as the archive has them.

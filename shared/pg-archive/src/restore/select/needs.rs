@@ -44,13 +44,17 @@ pub(super) fn complete(
         (0..entries.len()).filter(|index| selection.wanted[*index].definition).collect();
     while let Some(index) = left.pop() {
         let needed: Vec<usize> = relations
-            .dependencies(&entries[index])
+            .needed(entries, index)
+            .into_iter()
             .filter(|needed| {
                 let entry = &entries[*needed];
                 let is_definition =
                     entry.section != Section::Data && !settings::is_setting(entry) && !hangs_on_parent(entry);
                 // What is in a section, or of a content, that nobody wants is taken to be there.
-                is_definition && wanted(*needed).definition && !is_there(*needed, selection)
+                is_definition
+                    && !relations.is_of_root(entries, index, *needed)
+                    && wanted(*needed).definition
+                    && !is_there(*needed, selection)
             })
             .collect();
         for needed in needed {

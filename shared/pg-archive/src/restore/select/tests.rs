@@ -96,10 +96,10 @@ fn shop() -> Vec<Entry> {
         ("COMMENT", "TYPE state", Section::None, Some("app"), false, &[2]),
         ("FUNCTION", "f()", pre, Some("app"), false, &[1]),
         ("TABLE", "orders", pre, Some("app"), false, &[1, 2]),
-        ("SEQUENCE", "orders_id_seq", pre, Some("app"), false, &[1]),
-        ("SEQUENCE OWNED BY", "orders_id_seq", pre, Some("app"), false, &[6, 5]),
+        ("SEQUENCE", "orders_id_seq", pre, Some("app"), false, &[1, 5]),
+        ("SEQUENCE OWNED BY", "orders_id_seq", pre, Some("app"), false, &[6]),
         ("TABLE", "buyers", pre, Some("app"), false, &[1]),
-        ("TABLE", "orders_1", pre, Some("app"), false, &[1]),
+        ("TABLE", "orders_1", pre, Some("app"), false, &[1, 5]),
         ("TABLE ATTACH", "orders_1", pre, Some("app"), false, &[5, 9]),
         ("VIEW", "late", pre, Some("app"), false, &[5]),
         ("TABLE DATA", "orders_1", Section::Data, Some("app"), true, &[9]),
@@ -173,6 +173,9 @@ fn what_cannot_be_made_is_named() {
     let [wanted, brought, left_out, lacking] = completed(&[], &["buyers"], Present::in_new_database());
     assert_eq!((brought, left_out, lacking), (vec![], vec![16], vec![]));
     assert!(!wanted.contains(&17) && !wanted.contains(&13) && wanted.contains(&11));
+    // A sequence alone is, too, and belongs to nobody.
+    let [wanted, _, left_out, lacking] = completed(&["orders_id_seq"], &[], Present::in_new_database());
+    assert_eq!((wanted, left_out, lacking), (vec![1, 6, 14], vec![7], vec![]));
     // A partition alone is a table of its own.
     let [wanted, _, left_out, lacking] = completed(&["orders_1"], &[], Present::in_new_database());
     assert_eq!((wanted, left_out, lacking), (vec![1, 9, 12], vec![10], vec![]));
