@@ -76,10 +76,10 @@ fn databases(server: &Postgres, name: &str) -> anyhow::Result<String> {
     server.psql(&format!("select count(*) from pg_database where datname = '{name}'"))
 }
 
-/// Every version's fixture has what the version before does not know.
+/// The fixtures of these versions have what the version before does not know.
 #[test]
 fn what_an_older_server_does_not_know_is_refused_before_the_first_change() -> Result {
-    for (from, to) in [(14, 13), (15, 14), (16, 15), (17, 16), (18, 17), (18, 13)] {
+    for (from, to) in [(14, 13), (16, 15), (18, 17), (18, 13)] {
         let source = load(Postgres::shared(from)?, &[])?;
         let vault = Vault::new()?;
         vault.backup(&source.url(), &[])?;
