@@ -9,13 +9,16 @@ use crate::Result;
 use crate::session::Session;
 use crate::toc::Entry;
 
+/// Schema and name of a table.
+type Name = (String, String);
+
 /// A foreign key: schema and name of both tables.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ForeignKey {
     /// The table that refers.
-    pub from: (String, String),
+    pub from: Name,
     /// The table that it refers to.
-    pub to: (String, String),
+    pub to: Name,
 }
 
 impl ForeignKey {
@@ -46,7 +49,7 @@ impl ForeignKey {
 /// Which data entries wait for which.
 pub(super) fn order(entries: &[Entry], keys: &[ForeignKey]) -> Vec<(usize, usize)> {
     let files = files(entries, |_| true);
-    let of = |table: &(String, String)| files.get(table).into_iter().flatten().copied();
+    let of = |table: &Name| files.get(table).into_iter().flatten().copied();
     let keys = keys.iter().filter(|key| key.from != key.to);
     keys.flat_map(|key| of(&key.from).flat_map(move |later| of(&key.to).map(move |first| (later, first))))
         .collect()
@@ -55,7 +58,7 @@ pub(super) fn order(entries: &[Entry], keys: &[ForeignKey]) -> Vec<(usize, usize
 /// Tables whose rows wait for each other in a circle, or for rows of their own in another file: no order loads them.
 pub(super) fn circular(entries: &[Entry], wanted: &[Wanted], keys: &[ForeignKey]) -> Vec<String> {
     let files = files(entries, |index| wanted[index].data);
-    let mut edges: HashSet<(&(String, String), &(String, String))> = keys
+    let mut edges: HashSet<(&Name, &Name)> = keys
         .iter()
         .filter(|key| files.contains_key(&key.from) && files.contains_key(&key.to))
         .filter(|key| key.from != key.to || files[&key.from].len() > 1)
@@ -77,8 +80,8 @@ pub(super) fn circular(entries: &[Entry], wanted: &[Wanted], keys: &[ForeignKey]
     tables
 }
 
-fn files(entries: &[Entry], wanted: impl Fn(usize) -> bool) -> HashMap<(String, String), Vec<usize>> {
-    let mut files: HashMap<(String, String), Vec<usize>> = HashMap::new();
+fn files(entries: &[Entry], wanted: impl Fn(usize) -> bool) -> HashMap<Name, Vec<usize>> {
+    let mut files: HashMap<Name, Vec<usize>> = HashMap::new();
     for (index, entry) in
         entries.iter().enumerate().filter(|(index, entry)| entry.desc == "TABLE DATA" && wanted(*index))
     {

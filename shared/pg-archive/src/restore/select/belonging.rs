@@ -66,9 +66,12 @@ impl Relations {
     /// Whether an archive says that the first needs the second only because a partition is made like its root: it can be
     /// made without, and is attached later.
     pub(super) fn is_of_root(&self, entries: &[Entry], index: usize, needed: usize) -> bool {
-        let own = |index: usize| match is_relation(&entries[index]) {
-            true => Some(index),
-            false => self.owners(entries, index).first().copied(),
+        let own = |index: usize| {
+            if is_relation(&entries[index]) {
+                Some(index)
+            } else {
+                self.owners(entries, index).first().copied()
+            }
         };
         let attaches = matches!(entries[index].desc.as_str(), "TABLE ATTACH" | "INDEX ATTACH");
         let pair = own(index).zip(own(needed));
@@ -102,7 +105,9 @@ impl Relations {
             if next.is_empty() {
                 return;
             }
-            next.into_iter().for_each(|own| marked[own] = true);
+            for own in next {
+                marked[own] = true;
+            }
         }
     }
 
