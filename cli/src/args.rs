@@ -198,18 +198,33 @@ pub(crate) struct Restore {
     /// Create a database of this name and restore into it
     #[arg(long, value_name = "NAME")]
     pub(crate) create: Option<String>,
-    /// Only tables, views and sequences that match; may be repeated
+    /// Restore beside the database of --to, compare, and give the restored one its name; asks first
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Only tables, views and sequences that match, with all that belongs to them; may be repeated
     #[arg(short, long, value_name = "PATTERN")]
     pub(crate) table: Vec<String>,
     /// Only what is in schemas that match; may be repeated
     #[arg(short = 'n', long, value_name = "PATTERN")]
     pub(crate) schema: Vec<String>,
+    /// Leave out tables, views and sequences that match; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude_table: Vec<String>,
+    /// Leave out schemas that match; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude_schema: Vec<String>,
+    /// Only this section; may be repeated
+    #[arg(long, value_name = "SECTION", value_parser = ["pre-data", "data", "post-data"])]
+    pub(crate) section: Vec<String>,
     /// Definitions only
     #[arg(long)]
     pub(crate) schema_only: bool,
-    /// Rows only, into definitions that are there
+    /// Rows only, into empty tables that are there
     #[arg(long)]
     pub(crate) data_only: bool,
+    /// With --data-only: check no foreign key and fire no trigger; superusers only
+    #[arg(long)]
+    pub(crate) disable_triggers: bool,
     /// Everything belongs to the role that restores
     #[arg(short = 'O', long)]
     pub(crate) no_owner: bool,
@@ -228,6 +243,9 @@ pub(crate) struct Restore {
     /// Give what is of role OLD in the backup to role NEW of the target; may be repeated
     #[arg(long, value_name = "OLD=NEW")]
     pub(crate) role_map: Vec<String>,
+    /// Check everything and say what would be done, but change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -6,6 +6,8 @@
 
 #[path = "fidelity/accepted.rs"]
 mod accepted;
+#[path = "fidelity/before.rs"]
+mod before;
 #[path = "fidelity/entries.rs"]
 mod entries;
 #[path = "fidelity/extensions.rs"]
@@ -20,10 +22,16 @@ mod globals;
 mod kinds;
 #[path = "fidelity/locales.rs"]
 mod locales;
+#[path = "fidelity/majors.rs"]
+mod majors;
 #[path = "fidelity/newer.rs"]
 mod newer;
 #[path = "fidelity/oracle.rs"]
 mod oracle;
+#[path = "fidelity/parts.rs"]
+mod parts;
+#[path = "fidelity/replace.rs"]
+mod replace;
 #[path = "fidelity/rights.rs"]
 mod rights;
 #[path = "fidelity/role_map.rs"]

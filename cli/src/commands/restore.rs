@@ -4,8 +4,10 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::sync::Arc;
 
 use pgark::app::App;
-use pgark::jobs::restore::{Prepared, Restore, RestoreReport};
+use pgark::jobs::compare::Comparison;
+use pgark::jobs::restore::{Prepared, Replaced, Restore, RestoreReport};
 use pgark::{Error, ErrorKind, Exit, Result};
+use serde::Serialize;
 
 use crate::args;
 use crate::output::{self, count, duration};
@@ -20,21 +22,30 @@ pub(crate) async fn run(app: &App, args: &args::Restore, json: bool) -> Result<E
         create: args.create.clone(),
         tables: args.table.clone(),
         schemas: args.schema.clone(),
+        exclude_tables: args.exclude_table.clone(),
+        exclude_schemas: args.exclude_schema.clone(),
+        sections: args.section.clone(),
         schema_only: args.schema_only,
         data_only: args.data_only,
         no_owner: args.no_owner,
         no_privileges: args.no_privileges,
         no_tablespaces: args.no_tablespaces,
         clean: args.clean,
+        replace: args.replace,
+        disable_triggers: args.disable_triggers,
         globals: args.globals,
         role_map: args.role_map.clone(),
     };
     let stop = stop::token();
     let prepared = job.prepare(app).await?;
+    if args.dry_run {
+        dry_run(&prepared, json);
+        return Ok(Exit::Done);
+    }
     if !args.yes {
         confirm(&prepared)?;
     }
-    let progress = Arc::new(RestoreProgress::new(prepared.manifest().totals.plain_bytes, json));
+    let progress = Arc::new(RestoreProgress::new(prepared.planned_bytes, json));
     let report = prepared.run(app, Arc::clone(&progress) as _, &stop).await;
     progress.finish();
     let report = report?;
@@ -59,27 +70,104 @@ pub(crate) fn print(report: &RestoreReport) {
             ),
         ),
     ]);
+    if let (Some(comparison), Some(replaced)) = (&report.comparison, &report.replaced) {
+        print_replaced(comparison, replaced);
+    }
     for warning in &report.warnings {
         output::warning(warning);
     }
 }
 
-/// Lets the user type the name of the database that loses its objects.
+fn print_replaced(comparison: &Comparison, replaced: &Replaced) {
+    output::fields(&[
+        (
+            "compared",
+            format!(
+                "{} definitions, {} rows in {} tables, in {}",
+                count(comparison.definitions as u64),
+                count(comparison.rows),
+                comparison.tables,
+                duration(replaced.compare_seconds)
+            ),
+        ),
+        (
+            "replaced",
+            format!("in {}; what was there is in {}", duration(replaced.swap_seconds), replaced.former),
+        ),
+    ]);
+    output::line("The way back, for psql in another database of the server:");
+    for statement in &replaced.way_back {
+        output::line(&format!("  {statement}"));
+    }
+}
+
+/// What would be done. PostgreSQL does not tell how much room its disks have.
+fn dry_run(prepared: &Prepared, json: bool) {
+    let plan = Plan {
+        backup: prepared.manifest().id.to_string(),
+        target: prepared.target(),
+        entries: prepared.planned_entries,
+        bytes: prepared.planned_bytes,
+        free_bytes: None,
+        warnings: &prepared.warnings,
+    };
+    output::report(&plan, json, |plan| {
+        output::line(&format!("backup {} would be restored into {}", plan.backup, plan.target));
+        output::fields(&[
+            ("entries", plan.entries.to_string()),
+            ("rows", format!("{} as text", output::bytes(plan.bytes))),
+            (
+                "free space",
+                "unknown: PostgreSQL does not tell. Rows and indexes take about what they took".to_owned(),
+            ),
+        ]);
+        for warning in plan.warnings {
+            output::warning(warning);
+        }
+        output::line("nothing was changed");
+    });
+}
+
+#[derive(Serialize)]
+struct Plan<'a> {
+    backup: String,
+    target: String,
+    entries: usize,
+    bytes: u64,
+    /// Always null: the server does not tell.
+    free_bytes: Option<u64>,
+    warnings: &'a [String],
+}
+
+/// Lets the user type the name of the database that loses its objects, or its place.
 fn confirm(prepared: &Prepared) -> Result<()> {
-    let Some(database) = prepared.database_to_clean() else { return Ok(()) };
+    let Some(database) = prepared.database_at_stake() else { return Ok(()) };
     let refused = |message: &str| {
         Err(Error::new(ErrorKind::Usage, message.to_owned())
             .on(format!("database {}", prepared.target()))
             .hint("Type the name of the database when asked, or give --yes."))
     };
     if !std::io::stdin().is_terminal() {
-        return refused("--clean would drop objects, and there is nobody to ask");
+        return refused(if prepared.replaces() {
+            "--replace would put another database in its place, and there is nobody to ask"
+        } else {
+            "--clean would drop objects, and there is nobody to ask"
+        });
     }
-    output::ask(&format!(
-        "{} has {} objects, and --clean drops those that the backup holds. Type its name to go on: ",
-        prepared.target(),
-        prepared.present
-    ));
+    for warning in &prepared.warnings {
+        output::warning(warning);
+    }
+    let what = if prepared.replaces() {
+        let backup = prepared.manifest().id;
+        format!(
+            "{} is replaced by backup {backup}, and kept under another name. Its sessions are ended.",
+            prepared.target()
+        )
+    } else {
+        let (target, present) = (prepared.target(), prepared.present);
+        format!("{target} has {present} objects, and --clean drops those that the backup holds.")
+    };
+    output::ask(&format!("{what} Type its name to go on: "));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).ok();
     if answer.trim() == database { Ok(()) } else { refused("the name was not typed, so nothing was changed") }

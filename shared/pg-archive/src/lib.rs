@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod census;
 pub mod connect;
 pub mod copy_text;
+pub mod databases;
 pub mod dump;
 mod emit;
 pub mod error;

@@ -25,9 +25,13 @@ use crate::{Error, ErrorKind, Result};
 mod data;
 mod database;
 mod job;
+mod loading;
 mod options;
 mod plan;
+mod prechecks;
+mod present;
 mod progress;
+mod rehearsal;
 mod report;
 mod role_map;
 mod schedule;
@@ -38,8 +42,12 @@ mod target;
 mod worker;
 
 pub use database::database_properties;
+pub use loading::ForeignKey;
 pub use options::{Content, Expected, LeaveOut, RestoreOptions};
+pub use prechecks::{Checked, Facts, Made, Problem, check};
+pub use present::Present;
 pub use progress::{Event, Progress, Silent};
+pub use rehearsal::{Rehearsal, rehearse};
 pub use report::{LoadedFile, RestoreReport, Times};
 pub use role_map::RoleMap;
 pub use target::{UserObjects, user_objects};
@@ -65,7 +73,9 @@ where
     S: ArchiveSource + 'static,
 {
     options.check()?;
-    let wanted = select::select(&entries, &options)?;
+    let selection = select::select(&entries, &options)?;
+    prechecks::refuse_lacking(&entries, &selection)?;
+    let wanted = selection.wanted;
     let settings = Settings::of(&entries)?;
     let job = Job {
         target,
@@ -124,8 +134,10 @@ where
     S: ArchiveSource + 'static,
 {
     let wanted = job.wanted.iter().filter(|wanted| wanted.anything()).count();
-    let data_files = job.wanted.iter().filter(|wanted| wanted.data).count();
-    job.progress.event(Event::Planned { entries: wanted, data_files });
+    let loaded = job.entries.iter().zip(&job.wanted).filter(|(_, wanted)| wanted.data);
+    let files: Vec<&str> = loaded.filter_map(|(entry, _)| entry.data_file.as_deref()).collect();
+    let bytes = files.iter().filter_map(|file| job.options.data_bytes.get(*file)).sum();
+    job.progress.event(Event::Planned { entries: wanted, data_files: files.len(), bytes });
     let mut worker = Worker::open(Arc::clone(&job)).await?;
     let started = Instant::now();
     let refused = if job.options.clean { clean(&job, &worker).await? } else { Vec::new() };

@@ -283,7 +283,7 @@ fn nothing_is_written_over_what_is_there() -> Result {
 
     let target = Source::with("create table mine as select 1 as i")?;
     let url = target.url();
-    let parts = ["is not empty", "table mine", target.name(), "--create NAME", "--clean"];
+    let parts = ["is not empty", "table public.mine", target.name(), "--create NAME", "--clean"];
     read(&["restore", "latest", "--to", &url])?.failed(1, "restore.target", &parts)?;
     let parts = ["--clean would drop objects", "--yes"];
     read(&["restore", "latest", "--to", &url, "--clean"])?.failed(2, "usage.invalid", &parts)?;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, bail};
+use pgark::app::{App, Outside};
+use pgark::config::{Needs, RawSettings};
 use pgark_tests::{Postgres, postgres, postgres_15, postgres_18, workspace_binary};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -82,6 +84,18 @@ impl Vault {
             self.run(&["fetch", "latest", &folder.to_string_lossy()], &[])?;
         }
         Ok(folder)
+    }
+
+    /// The same store and key for jobs that run in the test's own process.
+    pub(crate) async fn app(&self) -> anyhow::Result<App> {
+        let flags = RawSettings {
+            store: Some(format!("file://{}", self.store().display())),
+            identity_file: Some(self.folder.path().join("key.txt").display().to_string()),
+            ..RawSettings::default()
+        };
+        let needs = Needs { database: false, store: true, encryption: false };
+        let outside = Outside { environment: |_| None, ..Outside::real() };
+        App::open(flags, None, needs, 2, outside).await.map_err(|error| anyhow::anyhow!("{error}"))
     }
 
     /// The folder of the store.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::loading::ForeignKey;
+use super::present::Present;
 use crate::fingerprint::Fingerprint;
 use crate::toc::Section;
 use crate::{Error, ErrorKind, Result};
@@ -15,12 +17,21 @@ pub struct RestoreOptions {
     pub content: Content,
     /// Sections to restore.
     pub sections: BTreeSet<Section>,
-    /// Only objects in these schemas, as `pg_restore --schema` takes them: the schema itself is not made. Patterns
-    /// of [`NamePattern`](crate::catalog::selection::NamePattern); none means all.
+    /// Only objects in these schemas. Patterns of [`NamePattern`](crate::catalog::selection::NamePattern); none means
+    /// all.
     pub schemas: Vec<String>,
-    /// Only these tables, views and sequences with their data, as `pg_restore --table` takes them: indexes,
-    /// constraints and triggers are left out. Patterns, with or without a schema; none means all.
+    /// Only these tables, views and sequences, with all that belongs to them. Patterns, with or without a schema; none
+    /// means all.
     pub tables: Vec<String>,
+    /// Nothing in these schemas, nor they themselves.
+    pub exclude_schemas: Vec<String>,
+    /// Not these tables, views and sequences, nor what belongs to them.
+    pub exclude_tables: Vec<String>,
+    /// What the target has. With it, a part of an archive brings what it needs and the target lacks; without it,
+    /// whatever is needed is taken to be there.
+    pub present: Option<Present>,
+    /// Foreign keys of the target, which rows alone must be loaded in the order of.
+    pub foreign_keys: Vec<ForeignKey>,
     /// What to leave as the target has it.
     pub leave_out: LeaveOut,
     /// Whether to drop what the archive holds before making it anew (`pg_restore --clean --if-exists`).
@@ -42,6 +53,10 @@ impl Default for RestoreOptions {
             sections: [Section::PreData, Section::Data, Section::PostData].into(),
             schemas: Vec::new(),
             tables: Vec::new(),
+            exclude_schemas: Vec::new(),
+            exclude_tables: Vec::new(),
+            present: None,
+            foreign_keys: Vec::new(),
             leave_out: LeaveOut::default(),
             clean: false,
             data_bytes: HashMap::new(),
@@ -52,6 +67,13 @@ impl Default for RestoreOptions {
 }
 
 impl RestoreOptions {
+    /// Whether not everything is asked for, but what has some names.
+    pub fn is_part(&self) -> bool {
+        [&self.schemas, &self.tables, &self.exclude_schemas, &self.exclude_tables]
+            .iter()
+            .any(|list| !list.is_empty())
+    }
+
     /// Refuses what contradicts itself.
     pub(super) fn check(&self) -> Result<()> {
         let usage = |message: &str| Err(Error::new(ErrorKind::Usage, message));

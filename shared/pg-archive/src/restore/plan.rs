@@ -14,6 +14,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::loading;
 use super::options::RestoreOptions;
 use super::schedule::{Pass, Task};
 use super::select::{Wanted, pass};
@@ -45,6 +46,9 @@ pub(super) fn plan(entries: &[Entry], wanted: &[Wanted], options: &RestoreOption
             Task { empty, ..task(entries, index, rules, bytes, all_data_done) }
         })
         .collect();
+    for (later, first) in loading::order(entries, &options.foreign_keys) {
+        tasks[later].after.push(first);
+    }
     let data = entries.iter().enumerate().filter(|(_, entry)| entry.section == Section::Data);
     tasks.push(Task { after: data.map(|(index, _)| index).collect(), ..idle_task(Pass::Main) });
     let first = (0..entries.len()).filter(|index| runs_first[*index] && wanted[*index].anything()).collect();

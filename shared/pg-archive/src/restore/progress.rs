@@ -17,6 +17,8 @@ pub enum Event<'a> {
         entries: usize,
         /// How many data files they have.
         data_files: usize,
+        /// How many bytes these hold, as far as the caller said.
+        bytes: u64,
     },
     /// An entry starts.
     Started(&'a Entry),

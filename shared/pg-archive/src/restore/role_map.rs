@@ -18,7 +18,8 @@ use crate::tokens::{Kind, Token, statements, tokens};
 use crate::{Error, ErrorKind, Result};
 
 /// The kinds of entries whose SQL names roles.
-const NAMING_ROLES: &[&str] = &["ACL", "DEFAULT ACL", "POLICY", "USER MAPPING", "DATABASE PROPERTIES"];
+pub(super) const NAMING_ROLES: &[&str] =
+    &["ACL", "DEFAULT ACL", "POLICY", "USER MAPPING", "DATABASE PROPERTIES"];
 
 /// How statements begin that name no role.
 const WITHOUT_ROLES: &[&str] = &[
@@ -184,7 +185,7 @@ fn name(text: &str, ends: impl Fn(char) -> bool) -> Option<(String, &str)> {
 }
 
 /// The roles that statements name.
-fn roles(sql: &str) -> Result<BTreeSet<String>> {
+pub(super) fn roles(sql: &str) -> Result<BTreeSet<String>> {
     let tokens = tokens(sql);
     let mut roles = BTreeSet::new();
     for statement in statements(&tokens) {

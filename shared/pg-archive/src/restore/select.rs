@@ -1,14 +1,21 @@
 //! Decides what of each entry is restored (`_tocEntryRequired` and `_tocEntryRestorePass` in
 //! `pg_backup_archiver.c`). A filter that matches nothing is an error: it is a typing mistake, and the restore that
 //! was asked for would silently be another.
-
-use std::collections::HashMap;
+//!
+//! Where `pg_restore --table` takes a table's definition and rows alone, this takes the table whole: what belongs to it
+//! ([`belonging`]), and what it needs and the target lacks ([`needs`]).
 
 use super::options::{Content, RestoreOptions};
 use super::schedule::Pass;
 use crate::catalog::selection::NamePattern;
 use crate::toc::{Entry, Section, settings};
 use crate::{Error, ErrorKind, Result};
+
+mod belonging;
+mod needs;
+
+use belonging::{Relations, is_relation};
+pub(super) use needs::Needed;
 
 /// What to do about an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,30 +32,52 @@ impl Wanted {
     }
 }
 
-/// What to do about each entry, in the order of the entries.
-pub(super) fn select(entries: &[Entry], options: &RestoreOptions) -> Result<Vec<Wanted>> {
+/// What was decided.
+#[derive(Debug)]
+pub(super) struct Selection {
+    /// What to do about each entry, in the order of the entries.
+    pub(super) wanted: Vec<Wanted>,
+    /// What came or went because something else needs it.
+    pub(super) needed: Needed,
+}
+
+/// What to do about each entry.
+pub(super) fn select(entries: &[Entry], options: &RestoreOptions) -> Result<Selection> {
     let mut filters = Filters {
         schemas: Patterns::parse("schema", &options.schemas)?,
         tables: Patterns::parse("table", &options.tables)?,
+        excluded_schemas: Patterns::parse("schema", &options.exclude_schemas)?,
+        excluded_tables: Patterns::parse("table", &options.exclude_tables)?,
     };
-    let places: HashMap<_, _> = entries.iter().enumerate().map(|(index, entry)| (entry.id, index)).collect();
+    let relations = Relations::new(entries);
+    let chosen = filters.choose(entries, &relations);
+    filters.all_matched()?;
+    let sections = sections(entries);
+    let wanted = |index: usize| {
+        let entry = &entries[index];
+        let passes = !is_left_out(entry, options) && options.sections.contains(&sections[index]);
+        if passes { parts(entry, options.content) } else { Wanted::default() }
+    };
+    let choose = |index: usize| if chosen[index] { wanted(index) } else { Wanted::default() };
+    let mut selection =
+        Selection { wanted: (0..entries.len()).map(choose).collect(), needed: Needed::default() };
+    if let Some(present) = options.present.as_ref().filter(|_| !filters.are_none()) {
+        let excluded = filters.excluded(entries);
+        needs::complete(entries, &relations, present, &excluded, &wanted, &mut selection);
+    }
+    Ok(selection)
+}
+
+/// The section of each entry: what hangs on others is in the section of what stands before it.
+fn sections(entries: &[Entry]) -> Vec<Section> {
     let mut section = Section::PreData;
-    let mut wanted: Vec<Wanted> = Vec::with_capacity(entries.len());
-    for entry in entries {
+    let sections = entries.iter().map(|entry| {
         if entry.section != Section::None {
             section = entry.section;
         }
-        let parent_wanted = entry.dependencies.iter().filter_map(|id| places.get(id)).any(|parent| {
-            entries[*parent].desc != "ACL" && wanted.get(*parent).is_some_and(|wanted| wanted.anything())
-        });
-        let passes = !is_left_out(entry, options)
-            && options.sections.contains(&section)
-            && filters.pass(entry, parent_wanted);
-        wanted.push(if passes { parts(entry, options.content) } else { Wanted::default() });
-    }
-    filters.schemas.all_matched()?;
-    filters.tables.all_matched()?;
-    Ok(wanted)
+        section
+    });
+    sections.collect()
 }
 
 /// Entries that are handled elsewhere, or not at all.
@@ -101,35 +130,89 @@ fn hangs_on_parent(entry: &Entry) -> bool {
     matches!(entry.desc.as_str(), "ACL" | "COMMENT" | "SECURITY LABEL")
 }
 
+/// Relations and what has their name: an archive of data alone has no relations.
+fn is_named(entry: &Entry) -> bool {
+    is_relation(entry)
+        || matches!(entry.desc.as_str(), "TABLE DATA" | "MATERIALIZED VIEW DATA" | "SEQUENCE SET")
+}
+
 struct Filters {
     schemas: Patterns,
     tables: Patterns,
+    excluded_schemas: Patterns,
+    excluded_tables: Patterns,
 }
 
 impl Filters {
-    fn pass(&mut self, entry: &Entry, parent_wanted: bool) -> bool {
-        if self.schemas.are_none() && self.tables.are_none() {
-            return true;
+    fn are_none(&self) -> bool {
+        self.take_all() && self.excluded_schemas.are_none() && self.excluded_tables.are_none()
+    }
+
+    /// Whether nothing has to be named to be taken.
+    fn take_all(&self) -> bool {
+        self.schemas.are_none() && self.tables.are_none()
+    }
+
+    /// Which entries are taken, whatever is to be done about them.
+    fn choose(&mut self, entries: &[Entry], relations: &Relations) -> Vec<bool> {
+        if self.are_none() {
+            return vec![true; entries.len()];
         }
-        if hangs_on_parent(entry) {
-            return parent_wanted;
+        let taken: Vec<bool> = entries.iter().map(|entry| self.takes(entry)).collect();
+        let excluded = self.excluded(entries);
+        let of_relations = relations.follow(entries, &taken, &excluded);
+        let mut chosen: Vec<bool> = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| {
+                let owners = relations.owners(entries, index);
+                if is_relation(entry) {
+                    of_relations[index]
+                } else if owners.is_empty() {
+                    taken[index] && !excluded[index] && !hangs_on_parent(entry)
+                } else {
+                    owners.iter().all(|owner| of_relations[*owner])
+                }
+            })
+            .collect();
+        let take_all = self.take_all();
+        for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| hangs_on_parent(entry)) {
+            let mut parents =
+                relations.dependencies(entry).filter(|parent| entries[*parent].desc != "ACL").peekable();
+            let alone = parents.peek().is_none();
+            chosen[index] = parents.any(|parent| chosen[parent]) || (alone && take_all);
         }
+        chosen
+    }
+
+    /// Whether an entry is named by what is to be taken.
+    fn takes(&mut self, entry: &Entry) -> bool {
         let schema = entry.schema.as_deref().unwrap_or_default();
         let in_schema = self.schemas.are_none() || self.schemas.any(|pattern| pattern.matches_schema(schema));
-        let is_table = matches!(
-            entry.desc.as_str(),
-            "TABLE"
-                | "TABLE DATA"
-                | "VIEW"
-                | "FOREIGN TABLE"
-                | "MATERIALIZED VIEW"
-                | "MATERIALIZED VIEW DATA"
-                | "SEQUENCE"
-                | "SEQUENCE SET"
-        );
-        in_schema
-            && (self.tables.are_none()
-                || (is_table && self.tables.any(|pattern| pattern.matches(schema, &entry.tag))))
+        if self.tables.are_none() {
+            return in_schema;
+        }
+        in_schema && is_named(entry) && self.tables.any(|pattern| pattern.matches(schema, &entry.tag))
+    }
+
+    /// Which entries are named by what is to be left out.
+    fn excluded(&mut self, entries: &[Entry]) -> Vec<bool> {
+        let excluded = entries.iter().map(|entry| {
+            let schema = match entry.desc.as_str() {
+                "SCHEMA" => entry.tag.as_str(),
+                _ => entry.schema.as_deref().unwrap_or_default(),
+            };
+            let by_schema = self.excluded_schemas.any(|pattern| pattern.matches_schema(schema));
+            let by_table =
+                is_named(entry) && self.excluded_tables.any(|pattern| pattern.matches(schema, &entry.tag));
+            by_schema || by_table
+        });
+        excluded.collect()
+    }
+
+    fn all_matched(&self) -> Result<()> {
+        let all = [&self.schemas, &self.tables, &self.excluded_schemas, &self.excluded_tables];
+        all.into_iter().try_for_each(Patterns::all_matched)
     }
 }
 

@@ -163,6 +163,11 @@ pub(super) fn empty_new_table(entry: &Entry, entries: &[Entry], wanted: &[Wanted
     made.then(|| format!("TRUNCATE TABLE ONLY {}", qualified(schema, &entry.tag)))
 }
 
+/// The role that an entry is given to, if it is.
+pub(super) fn new_owner(entry: &Entry) -> Option<&str> {
+    alter_owner(entry).ok().flatten().and(non_empty(entry.owner.as_ref()))
+}
+
 /// `ALTER … OWNER TO`, for what has an owner of its own: all that can be dropped, but some kinds.
 fn alter_owner(entry: &Entry) -> Result<Option<String>> {
     let (Some(owner), Some(drop)) =
@@ -199,6 +204,9 @@ pub(super) fn drop_if_exists(entry: &Entry) -> Option<String> {
     if drop.starts_with("--") {
         return Some(drop.to_owned());
     }
+    if entry.desc == "SUBSCRIPTION" {
+        return Some(drop_subscription(entry, drop));
+    }
     if entry.desc.starts_with("BLOB") {
         return Some(format!(
             "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata WHERE oid = '{}';\n",
@@ -221,6 +229,19 @@ pub(super) fn drop_if_exists(entry: &Entry) -> Option<String> {
         Some((before, after)) => format!("{start}{before}{verb} IF EXISTS{after}"),
         None => format!("{start}{rest}"),
     })
+}
+
+/// A subscription is parted from its slot first. Else dropping it would contact the publisher to drop the slot there
+/// too (manual, DROP SUBSCRIPTION): the publisher may be out of reach, and the slot is what brings it up to date again.
+fn drop_subscription(entry: &Entry, drop: &str) -> String {
+    let (name, text) = (identifier(&entry.tag), literal(&entry.tag));
+    let part = format!(
+        "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid \
+         WHERE s.subname = {text} AND d.datname = pg_catalog.current_database()) THEN \
+         ALTER SUBSCRIPTION {name} DISABLE; ALTER SUBSCRIPTION {name} SET (slot_name = NONE); END IF; END"
+    );
+    let drop = drop.replacen("DROP SUBSCRIPTION", "DROP SUBSCRIPTION IF EXISTS", 1);
+    format!("DO {};\n{drop}", literal(&part))
 }
 
 fn non_empty(text: Option<&String>) -> Option<&str> {

@@ -1,26 +1,45 @@
 //! Restores a backup into a database: look at everything first, then change the target.
+//!
+//! `request` turns arguments into options, `prechecks` into one refusal what cannot end well, `create` makes databases,
+//! `rehearsal` tries the definitions, `state` and `marker` write on a database that it is not complete, `replace` puts a restored database in the place of a live one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use pg_archive::connect::Target;
+use pg_archive::databases;
 use pg_archive::fingerprint::Fingerprint;
 use pg_archive::globals;
 use pg_archive::quote;
 use pg_archive::restore::{
-    Content, Expected, LeaveOut, Progress, RestoreOptions, RoleMap, database_properties, restore,
-    user_objects,
+    self, Expected, Facts, ForeignKey, LeaveOut, Made, Progress, RestoreOptions, RoleMap, check,
+    database_properties, user_objects,
 };
 use pg_archive::session::Session;
-use pg_archive::toc::{self, Entry};
+use pg_archive::toc::{self, Entry, Section};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::jobs::compare::Comparison;
 use crate::repository::archive::BackupReader;
 use crate::repository::{BackupId, Filter, Manifest, SourceName};
 use crate::signature::SignatureCheck;
+
+pub(super) mod create;
+mod marker;
+mod prechecks;
+mod rehearsal;
+mod replace;
+mod request;
+mod state;
+
+pub use replace::{Replaced, Replacing, Step};
+
+use create::{CreateDatabase, run_properties, try_properties};
+use marker::Marker;
+use state::{stopped, with_state};
 
 /// The arguments.
 #[derive(Clone, Default, Deserialize)]
@@ -38,6 +57,12 @@ pub struct Restore {
     pub tables: Vec<String>,
     /// Only what is in these schemas; patterns.
     pub schemas: Vec<String>,
+    /// Not these tables, views and sequences; patterns.
+    pub exclude_tables: Vec<String>,
+    /// Nothing in these schemas; patterns.
+    pub exclude_schemas: Vec<String>,
+    /// Only these sections: `pre-data`, `data`, `post-data`.
+    pub sections: Vec<String>,
     /// Definitions only.
     pub schema_only: bool,
     /// Rows only, into definitions that are there.
@@ -50,6 +75,10 @@ pub struct Restore {
     pub no_tablespaces: bool,
     /// Drop what the backup holds before making it.
     pub clean: bool,
+    /// Restore beside the database, compare, and then give the restored one its name.
+    pub replace: bool,
+    /// Load rows alone without foreign keys and triggers.
+    pub disable_triggers: bool,
     /// Make the backup's roles, memberships, settings and tablespaces first.
     pub globals: bool,
     /// Roles that have other names at the target: `OLD=NEW` each.
@@ -59,23 +88,29 @@ pub struct Restore {
 /// A restore that could begin: everything was read and checked, nothing was changed.
 pub struct Prepared {
     target: Target,
+    version_num: u32,
+    superuser: bool,
     create: Option<CreateDatabase>,
+    replace: bool,
+    /// Whether a mark is written on the target while it is not complete.
+    marks: bool,
     /// The text of the globals, if they are wanted, and where to connect for them.
     globals: Option<(Target, String)>,
     role_map: RoleMap,
     options: RestoreOptions,
     entries: Vec<Entry>,
     reader: Arc<BackupReader>,
+    /// The comment that the target has, or had before a restore that did not end.
+    comment: Option<String>,
     /// What is in the target already.
     pub present: u64,
+    /// How many entries would be restored.
+    pub planned_entries: usize,
+    /// How many bytes of rows would be loaded, as COPY text.
+    pub planned_bytes: u64,
     /// What a user should know before it begins.
     pub warnings: Vec<String>,
     started: jiff::Timestamp,
-}
-
-struct CreateDatabase {
-    through: Target,
-    statement: String,
 }
 
 /// What a restore came to.
@@ -103,6 +138,12 @@ pub struct RestoreReport {
     pub data_seconds: f64,
     /// How long the rest took: indexes, constraints, grants.
     pub post_data_seconds: f64,
+    /// The comparison with the backup, where one was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+    /// What became of the database that was replaced, if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
     /// What a user should know.
     pub warnings: Vec<String>,
 }
@@ -113,116 +154,128 @@ impl Restore {
     /// # Errors
     /// When the backup is missing or damaged, or the target is not fit for it.
     pub async fn prepare(&self, app: &App) -> Result<Prepared> {
+        let prepared = self.prepare_on(app, app.target(&self.to)?).await?;
+        Ok(Prepared { marks: true, ..prepared })
+    }
+
+    /// As [`prepare`](Self::prepare), for a target that is known without its connection string: the scratch database of
+    /// another job, which knows by itself what is in it, so that no mark is written on it.
+    pub(crate) async fn prepare_on(&self, app: &App, to: Target) -> Result<Prepared> {
         let started = (app.outside.now)();
         let options = self.options(app)?;
         let role_map = RoleMap::parse(&self.role_map)?;
-        let to = app.target(&self.to)?;
         let filter = Filter { source: self.source.clone(), tier: None };
         let backup = app.repository.resolve(&self.backup, &filter).await?;
         let manifest = app.repository.load_manifest(&backup).await?;
         let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
         let (_, mut entries) = toc::read::read(&reader.toc().await?)?;
-        let globals =
-            if self.globals { Some((app.target(&self.to)?, reader.globals().await?)) } else { None };
+        let globals = if self.globals { Some((to.clone(), reader.globals().await?)) } else { None };
         let globals_text = globals.as_ref().map(|(_, text)| text.as_str());
         role_map.check_known(&entries, globals_text)?;
         role_map.rename(&mut entries)?;
         let manifest = reader.manifest();
         let session = Session::open(&to).await?;
-        role_map.check_target(&session, &globals_text.map(globals::roles_made).unwrap_or_default()).await?;
-        let warnings = older_server(manifest, &session).into_iter().collect();
-        let (target, create, present) = if let Some(name) = &self.create {
-            refuse_existing(&session, name).await?;
-            let statement = create_statement(name, manifest, &entries);
-            (to.with_database(name), Some(CreateDatabase { through: to, statement }), 0)
-        } else {
-            let present = self.look_at_target(&session, &to).await?;
-            (to, None, present)
+        let made = Made {
+            roles: globals_text.map(globals::roles_made).unwrap_or_default(),
+            tablespaces: self.globals && !self.no_tablespaces,
         };
+        role_map.check_target(&session, &made.roles).await?;
         let options =
             RestoreOptions { data_bytes: data_bytes(manifest), expected: expected(manifest)?, ..options };
-        Ok(Prepared {
-            target,
-            create,
+        let mut prepared = Prepared {
+            target: to.clone(),
+            version_num: session.version_num(),
+            superuser: false,
+            create: None,
+            replace: self.replace,
+            marks: false,
             globals,
             role_map,
             options,
             entries,
             reader: Arc::new(reader),
-            present,
-            warnings,
+            comment: None,
+            present: 0,
+            planned_entries: 0,
+            planned_bytes: 0,
+            warnings: Vec::new(),
             started,
-        })
-    }
-
-    fn options(&self, app: &App) -> Result<RestoreOptions> {
-        let usage = |message: &str, hint: &str| Err(Error::new(ErrorKind::Usage, message).hint(hint));
-        let content = match (self.schema_only, self.data_only) {
-            (true, true) => {
-                return usage("schema only and data only leave nothing to restore", "Give one of them.");
-            }
-            (true, false) => Content::Definitions,
-            (false, true) => Content::Data,
-            (false, false) => Content::All,
         };
-        if self.create.is_some() && self.data_only {
-            return usage(
-                "rows alone cannot go into a database that is yet to be created",
-                "Leave --create away.",
-            );
-        }
-        if self.clean && (self.create.is_some() || self.data_only) {
-            return usage(
-                "there is nothing to clean in a new database, or for rows alone",
-                "Leave --clean away.",
-            );
-        }
-        Ok(RestoreOptions {
-            jobs: app.settings.jobs.get(),
-            content,
-            schemas: self.schemas.clone(),
-            tables: self.tables.clone(),
-            leave_out: LeaveOut {
-                owners: self.no_owner,
-                privileges: self.no_privileges,
-                tablespaces: self.no_tablespaces,
-            },
-            clean: self.clean,
-            ..RestoreOptions::default()
-        })
-    }
-
-    /// How many objects the target has. Without `clean`, and unless only rows go into definitions that must be there,
-    /// it must have none.
-    async fn look_at_target(&self, session: &Session, target: &Target) -> Result<u64> {
-        let present = user_objects(session).await?;
-        if present.is_empty() || self.clean || self.data_only {
-            return Ok(present.count);
-        }
-        let message = format!(
-            "is not empty: it has {} objects, among them {}",
-            present.count,
-            present.first.join(", ")
-        );
-        Err(Error::new(ErrorKind::Archive(pg_archive::ErrorKind::Target), message)
-            .on(format!("database {}", target.display()))
-            .hint(
-                "Restore into a new database with --create NAME, or drop what the backup holds first with --clean.",
-            ))
+        prepared.look(&session, self.create.as_deref(), &made).await?;
+        Ok(prepared)
     }
 }
 
 impl Prepared {
-    /// The name of the database that loses objects, if any does: somebody should say yes to that.
-    pub fn database_to_clean(&self) -> Option<&str> {
-        (self.options.clean && self.present > 0).then(|| self.target.database())
+    /// Looks at the target, and refuses what cannot end well: all problems at once.
+    async fn look(&mut self, session: &Session, create: Option<&str>, made: &Made) -> Result<()> {
+        let new_database = create.is_some() || self.replace;
+        let mut facts = Facts::read(session, new_database).await?;
+        self.superuser = facts.superuser;
+        self.options.present = Some(facts.present.clone());
+        if !self.options.sections.contains(&Section::PreData)
+            || self.options.content == restore::Content::Data
+        {
+            self.options.foreign_keys = ForeignKey::read(session).await?;
+            if !self.options.session_settings.is_empty() {
+                self.options.foreign_keys.clear();
+            }
+            facts.look_for_rows(session, &self.entries, &self.options).await?;
+        }
+        let checked = check(&self.entries, &self.options, &facts, made)?;
+        let mut problems = checked.problems;
+        self.planned_entries = checked.entries;
+        self.planned_bytes = checked.files.iter().filter_map(|file| self.options.data_bytes.get(file)).sum();
+        self.warnings.extend(checked.warnings);
+        if let Some(name) = create {
+            problems.extend(prechecks::existing(session, name).await?);
+            let (to, tablespaces) = (self.target.clone(), !self.options.leave_out.tablespaces);
+            let create = CreateDatabase::like(
+                self.manifest(),
+                &self.entries,
+                to,
+                name,
+                session.version_num(),
+                tablespaces,
+            );
+            self.create = Some(create);
+            self.target = self.target.with_database(name);
+        } else if self.replace {
+            let (bound, stays) = databases::bound(session, self.target.database()).await?;
+            problems.extend(bound.into_iter().map(|(what, cure)| prechecks::problem(what, cure)));
+            problems.extend(prechecks::incomplete(self.manifest()));
+            self.warnings.extend(stays);
+        } else {
+            let comment = prechecks::comment(session).await?;
+            let marker = comment.as_deref().and_then(Marker::read);
+            let present = user_objects(session).await?;
+            self.present = present.count;
+            if prechecks::must_be_empty(&self.options) && !present.is_empty() {
+                problems.push(prechecks::not_empty(present.count, &present.first, marker.as_ref()));
+            }
+            self.warnings.extend(prechecks::text_differences(session, self.manifest()).await?);
+            self.comment = match marker {
+                Some(marker) => marker.comment,
+                None => comment,
+            };
+        }
+        prechecks::refuse(&problems, &self.target())
+    }
+
+    /// The name of the database that loses objects, or its name, if any does: somebody should say yes to that.
+    pub fn database_at_stake(&self) -> Option<&str> {
+        (self.replace || (self.options.clean && self.present > 0)).then(|| self.target.database())
+    }
+
+    /// Whether a live database is to be replaced.
+    pub fn replaces(&self) -> bool {
+        self.replace
     }
 
     /// What the backup says of the database itself, for one that is made of all of it.
     fn database_properties(&self) -> Vec<(String, String)> {
-        let whole = self.options.tables.is_empty() && self.options.schemas.is_empty();
         match &self.create {
-            Some(_) if whole => {
+            Some(_) if !self.options.is_part() => {
                 database_properties(&self.entries, self.target.database(), self.options.leave_out)
             }
             _ => Vec::new(),
@@ -242,128 +295,107 @@ impl Prepared {
     /// Restores.
     ///
     /// # Errors
-    /// On the first statement or file that fails. The target then holds a part of the backup.
+    /// On the first statement or file that fails. The error says what state the target is in, and how to go on.
     pub async fn run(
         mut self,
         app: &App,
         progress: Arc<dyn Progress>,
         stop: &CancellationToken,
     ) -> Result<RestoreReport> {
-        if let Some((server, text)) = &self.globals {
-            let LeaveOut { tablespaces, privileges, .. } = self.options.leave_out;
-            let wanted = globals::Wanted {
-                roles: self.role_map.clone(),
-                tablespaces: !tablespaces,
-                privileges: !privileges,
-            };
-            let applied = globals::apply(&Session::open(server).await?, text, &wanted).await?;
-            self.warnings.extend(applied.warnings);
+        if stop.is_cancelled() {
+            return Err(stopped());
+        }
+        self.apply_globals().await?;
+        if self.replace {
+            return Box::pin(Replacing::begin(self, app).await?.run(app, progress, stop)).await;
         }
         if let Some(create) = &self.create {
-            let session = Session::open(&create.through).await?;
-            session.execute(&create.statement).await.map_err(|error| {
-                error.on(format!("database {}", self.target.database())).hint(
-                    "The role needs CREATEDB, and the server the locale of the original. Or create the database by \
-                     hand, and restore into it without --create.",
-                )
-            })?;
+            create.run(self.target.database()).await?;
         }
-        let target = self.target();
-        let backup = self.manifest().id;
+        let target = self.target.clone();
         let properties = self.database_properties();
-        if let Some(create) = &self.create {
-            try_properties(&create.through, &properties, &target).await?;
+        if let Err(error) = self.try_all(app, &target, &properties, stop).await {
+            return Err(self.forget_created(error).await);
         }
-        let done = restore(self.target, self.entries, self.reader, self.options, progress, stop).await;
-        let done = done.map_err(|error| match self.create {
-            Some(_) => {
-                error.hint(format!("The new database on {target} holds a part of the backup. Drop it."))
+        let marked = self.marks && self.mark().await;
+        let Self { entries, reader, options, .. } = &self;
+        let done =
+            restore::restore(target, entries.clone(), Arc::clone(reader), options.clone(), progress, stop);
+        let done = done.await.map_err(|error| with_state(error.into(), &self.state_after_failure(marked)))?;
+        if let Some(create) = &self.create {
+            if marked {
+                self.unmark(&create.through).await;
             }
-            None => error,
-        })?;
-        if let Some(create) = &self.create {
-            run_properties(&create.through, &properties, &target).await?;
+            run_properties(&create.through, &properties, &self.target()).await?;
+        } else if marked {
+            self.unmark(&self.target).await;
         }
-        Ok(RestoreReport {
-            backup,
-            target,
+        Ok(self.report(app, done, properties.len()))
+    }
+
+    /// What the target will refuse is better known before hours of loading than after.
+    async fn try_all(
+        &mut self,
+        app: &App,
+        target: &Target,
+        properties: &[(String, String)],
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        if let Some(create) = &self.create {
+            try_properties(&create.through, properties, &self.target()).await?;
+        }
+        self.rehearse(app, target, stop).await
+    }
+
+    async fn apply_globals(&mut self) -> Result<()> {
+        let Some((server, text)) = &self.globals else { return Ok(()) };
+        let LeaveOut { tablespaces, privileges, .. } = self.options.leave_out;
+        let wanted = globals::Wanted {
+            roles: self.role_map.clone(),
+            tablespaces: !tablespaces,
+            privileges: !privileges,
+        };
+        let applied = globals::apply(&Session::open(server).await?, text, &wanted).await?;
+        self.warnings.extend(applied.warnings);
+        Ok(())
+    }
+
+    /// Drops the database that was just made, in which there is nothing yet.
+    async fn forget_created(&self, error: Error) -> Error {
+        let Some(create) = &self.create else { return error };
+        let sql = format!("DROP DATABASE {} WITH (FORCE)", quote::identifier(self.target.database()));
+        let dropped = match Session::open(&create.through).await {
+            Ok(session) => session.execute(&sql).await,
+            Err(failure) => Err(failure),
+        };
+        match dropped {
+            Ok(()) => error,
+            Err(failure) => {
+                tracing::warn!(%failure, "the new database was not dropped");
+                with_state(error, &format!("The new database on {} is empty: drop it.", self.target()))
+            }
+        }
+    }
+
+    /// What it came to.
+    fn report(self, app: &App, done: restore::RestoreReport, properties: usize) -> RestoreReport {
+        RestoreReport {
+            backup: self.manifest().id,
+            target: self.target(),
             signature: app.repository.signature_check(),
-            entries: done.entries_done + properties.len(),
-            entries_left_out: done.entries_left_out - properties.len(),
+            entries: done.entries_done + properties,
+            entries_left_out: done.entries_left_out.saturating_sub(properties),
             rows: done.files.values().filter(|file| file.is_table()).map(|file| file.fingerprint.rows).sum(),
             files: done.files.len(),
             seconds: (app.outside.now)().duration_since(self.started).as_secs_f64(),
             pre_data_seconds: (done.times.clean + done.times.pre_data).as_secs_f64(),
             data_seconds: done.times.data.as_secs_f64(),
             post_data_seconds: done.times.post_data.as_secs_f64(),
+            comparison: None,
+            replaced: None,
             warnings: self.warnings,
-        })
+        }
     }
-}
-
-/// Tries what the database itself is to be like, and takes it back, while it is still empty: what the target will refuse
-/// is better known before hours of loading than after.
-async fn try_properties(through: &Target, properties: &[(String, String)], target: &str) -> Result<()> {
-    let hint = format!(
-        "Make its roles first, or with --globals; or leave this out with --no-owner or --no-privileges. The new database \
-         on {target} is empty. Drop it."
-    );
-    set_properties(through, properties, "ROLLBACK", &hint).await
-}
-
-/// What the database itself is like, once all is in it.
-async fn run_properties(through: &Target, properties: &[(String, String)], target: &str) -> Result<()> {
-    let hint = format!(
-        "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges and \
-         settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
-    );
-    set_properties(through, properties, "COMMIT", &hint).await
-}
-
-async fn set_properties(
-    through: &Target,
-    properties: &[(String, String)],
-    end: &str,
-    hint: &str,
-) -> Result<()> {
-    if properties.is_empty() {
-        return Ok(());
-    }
-    let session = Session::open(through).await?;
-    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; BEGIN").await?;
-    for (label, sql) in properties {
-        session.execute(sql).await.map_err(|error| error.on(label.clone()).hint(hint))?;
-    }
-    Ok(session.execute(end).await?)
-}
-
-/// Definitions of a newer server may say what an older one does not know.
-fn older_server(manifest: &Manifest, session: &Session) -> Option<String> {
-    let (from, to) = (manifest.server.version_num / 10_000, session.version_num() / 10_000);
-    (to < from).then(|| {
-        format!("the backup is of PostgreSQL {from} and the target is {to}: definitions that {to} does not know fail")
-    })
-}
-
-async fn refuse_existing(session: &Session, name: &str) -> Result<()> {
-    let sql = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", quote::literal(name));
-    if session.rows(&sql).await?.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Archive(pg_archive::ErrorKind::Target), "exists already")
-        .on(format!("database {name}"))
-        .hint("Give another name, or restore into the existing database without --create."))
-}
-
-/// From `template0`, so that nothing is in it, and with the encoding and locale of the original, so that text sorts
-/// and compares as it did (manual, CREATE DATABASE): as the archive says, under another name.
-fn create_statement(name: &str, manifest: &Manifest, entries: &[Entry]) -> String {
-    let original = format!("CREATE DATABASE {} ", quote::identifier(&manifest.server.database));
-    let created = entries.iter().find(|entry| entry.desc == "DATABASE");
-    let how = created.and_then(|entry| entry.definition.as_deref()?.strip_prefix(&original));
-    // An archive of rows alone does not say, and goes into no new database anyway.
-    let encoding = format!("TEMPLATE template0 ENCODING {};", quote::literal(&manifest.server.encoding));
-    format!("CREATE DATABASE {} {}", quote::identifier(name), how.unwrap_or(&encoding))
 }
 
 fn data_bytes(manifest: &Manifest) -> HashMap<String, u64> {

@@ -102,3 +102,15 @@ fn a_materialized_view_shows_what_its_owner_may_see() {
     let sql = create(&entry("MATERIALIZED VIEW DATA", "m", ""), &RestoreOptions::default()).unwrap();
     assert_eq!(sql, "SET LOCAL row_security = on;\nSELECT 1;\n");
 }
+
+#[test]
+fn a_subscription_is_parted_from_its_slot_before_it_is_dropped() {
+    let sql = drop_if_exists(&entry("SUBSCRIPTION", "S'x", "DROP SUBSCRIPTION \"S'x\";\n")).unwrap();
+    let order =
+        ["IF EXISTS (SELECT", "DISABLE", "SET (slot_name = NONE)", "DROP SUBSCRIPTION IF EXISTS \"S'x\";"];
+    let places: Vec<_> =
+        order.iter().map(|part| sql.find(part).unwrap_or_else(|| panic!("{part} in {sql}"))).collect();
+    assert!(places.is_sorted(), "{sql}");
+    // The name stands in literals within a literal.
+    assert!(sql.contains("s.subname = ''S''''x''") && sql.contains("ALTER SUBSCRIPTION \"S''x\""), "{sql}");
+}
