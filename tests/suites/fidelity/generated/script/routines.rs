@@ -25,7 +25,7 @@ fn arguments(world: &mut World) -> Vec<TypeId> {
 fn function(world: &mut World, returns: TypeId, arguments: &[TypeId], pure: bool) {
     let name = world.new_in_schema();
     let places: Vec<_> = (1..).map(|number| format!("${number}")).zip(arguments.iter().copied()).collect();
-    let scope = Scope { columns: places, pure, builtin: false, queries: !pure };
+    let scope = Scope { columns: places, pure, queries: !pure, ..Scope::default() };
     let value = world.expression(returns, &scope);
     let defaults = if world.random.chance(40) { world.random.between(0, arguments.len()) } else { 0 };
     // PostgreSQL prints an argument without name as "" in a body, if others have names.

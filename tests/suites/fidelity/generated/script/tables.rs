@@ -161,7 +161,9 @@ fn generated_column(world: &mut World, columns: &[Column]) -> Definition {
         let columns = columns.iter().filter(|(_, of)| world.types[*of].builtin && !world.types[*of].collated);
         Scope { builtin: true, ..Scope::pure(&columns.cloned().collect::<Vec<_>>()) }
     } else {
-        Scope::pure(&columns)
+        // Up to 14, constants in such a column have no collation when rows are computed.
+        let early = world.major < 15;
+        Scope { no_collation: early, builtin: early, ..Scope::pure(&columns) }
     };
     let value = world.expression(of, &scope);
     let (name, how) = (world.name(), if virtual_column { "VIRTUAL" } else { "STORED" });
