@@ -36,7 +36,7 @@ fn function(world: &mut World, returns: TypeId, arguments: &[TypeId], pure: bool
         text += &world.types[*argument].sql;
         if at + defaults >= arguments.len() {
             let default = world.expression(*argument, &Scope { pure, ..Scope::default() });
-            text += &format!(" DEFAULT {default}");
+            text = format!("{text} DEFAULT {default}");
         }
         list.push(text);
     }
@@ -156,7 +156,7 @@ fn aggregate(world: &mut World) {
             "CREATE FUNCTION {last}({state}) RETURNS {of} LANGUAGE sql AS $body$SELECT NULL::{of}$body$"
         ));
         world.made("FUNCTION", &format!("{last}({state})"));
-        options += &format!(", FINALFUNC = {last}, FINALFUNC_MODIFY = READ_WRITE");
+        options = format!("{options}, FINALFUNC = {last}, FINALFUNC_MODIFY = READ_WRITE");
     }
     if world.random.chance(30) {
         options += ", PARALLEL = SAFE";
