@@ -8,12 +8,20 @@
 mod accepted;
 #[path = "fidelity/entries.rs"]
 mod entries;
+#[path = "fidelity/extensions.rs"]
+mod extensions;
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
 #[path = "fidelity/generated.rs"]
 mod generated;
 #[path = "fidelity/globals.rs"]
 mod globals;
+#[path = "fidelity/kinds.rs"]
+mod kinds;
+#[path = "fidelity/locales.rs"]
+mod locales;
+#[path = "fidelity/newer.rs"]
+mod newer;
 #[path = "fidelity/oracle.rs"]
 mod oracle;
 #[path = "fidelity/rights.rs"]
@@ -93,6 +101,7 @@ fn load<'a>(server: &'a Postgres, scripts: &[&str]) -> anyhow::Result<Database<'
     let at = MAJORS.iter().position(|major| *major == server.major()).context("no such major version")?;
     let _loading = LOADING[at].lock().unwrap_or_else(PoisonError::into_inner);
     let database = server.create_database("source")?;
+    database.query(fixtures::ROLES)?;
     database.query(&fixtures::objects(server.major()))?;
     for script in scripts {
         database.query(script)?;
@@ -153,6 +162,7 @@ fn what_few_databases_have_comes_back_too() -> Result {
     for major in MAJORS {
         let server = Postgres::shared(major)?;
         let source = server.create_database("kinds")?;
+        source.query(fixtures::ROLES)?;
         source.query(fixtures::KINDS)?;
         let before = Text::of(&source.url())?;
         let vault = Vault::new()?;

@@ -1,7 +1,7 @@
-//! The function `backup` as it is deployed: its real binary under AWS's runtime interface emulator, invoked with the
-//! files of events/, with PostgreSQL, an S3 server and Secrets Manager's stand-in.
+//! Functions as they are deployed: their real binaries under AWS's runtime interface emulator, invoked with the files of
+//! events/, with PostgreSQL, an S3 server and Secrets Manager's stand-in. This file has `backup`, `lambda/verify` the other.
 //!
-//! The function holds public keys only. What it wrote is looked at from outside: the objects in the bucket, and the
+//! `backup` holds public keys only. What it wrote is looked at from outside: the objects in the bucket, and the
 //! repository as pgark's library reads it from a copy of them. The emulator measures no memory.
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,6 +14,9 @@ use pgark_tests::{
     wait_until, workspace_binary,
 };
 use serde_json::{Value, json};
+
+#[path = "lambda/verify.rs"]
+mod verify;
 
 #[path = "lambda/world.rs"]
 mod world;

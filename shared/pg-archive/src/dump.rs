@@ -186,6 +186,7 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
     if !missing.is_empty() && !options.allow_missing {
         return Err(census::refusal(&missing));
     }
+    tables::order_configuration(&mut catalog, session).await?;
     if !options.selection.schema {
         tables::order_by_foreign_keys(&mut catalog);
     }

@@ -19,7 +19,7 @@ mod roles;
 mod statement;
 mod tablespaces;
 
-pub use apply::{Applied, Wanted, apply};
+pub use apply::{Applied, Wanted, apply, check};
 pub use statement::roles_made;
 
 /// Reads everything as SQL, with the hashes of passwords if they are wanted.

@@ -129,7 +129,18 @@ impl Row {
             Error::new(ErrorKind::Catalog, format!("a catalog query returned no column {column}"))
         })?;
         self.row.try_get(at).map_err(|error| {
-            Error::new(ErrorKind::Catalog, format!("column {column} cannot be read")).because(error)
+            // The driver has no other reason: text that is there is read unless it is not UTF-8.
+            let error = Error::new(ErrorKind::Catalog, format!("the catalogs' {column} is not UTF-8"))
+                .hint(
+                    "A SQL_ASCII database takes any bytes for comments, defaults and definitions, and a backup is UTF-8. \
+                     Change what says it, or use pg_dump for this database.",
+                )
+                .because(error);
+            let oid = self.columns.iter().position(|name| name == "oid");
+            match oid.and_then(|oid| self.row.try_get(oid).ok().flatten()) {
+                Some(oid) => error.on(format!("object with OID {oid}")),
+                None => error,
+            }
         })
     }
 

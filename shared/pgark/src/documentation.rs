@@ -85,7 +85,7 @@ fn the_readme_lists_every_setting() {
 }
 
 fn resolve(file: &str) -> Settings {
-    let needs = Needs { database: true, store: true, encryption: true };
+    let needs = Needs { database: true, store: true, encryption: true, ..Needs::default() };
     let origins =
         Origins { flags: RawSettings::default(), environment: &|_| None, file: Some(file), cores: 2 };
     Settings::resolve(origins, needs).unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -103,9 +103,14 @@ fn the_example_file_shows_every_key_as_it_may_be_written() {
     let written = EXAMPLE.lines().filter(|line| !line.starts_with("# "));
     let complete: String =
         written.map(|line| line.strip_prefix('#').unwrap_or(line).to_owned() + "\n").collect();
-    // The database is named in one of two ways.
-    for other in ["database_url", "database_secret"] {
-        resolve(&complete.replace(&format!("\n{other} = "), "\n# "));
+    // The database and the keys are named in one of two ways.
+    for others in [
+        ["database_url", "identity_file", "signing_key_file"],
+        ["database_secret", "identity_secret", "signing_key_secret"],
+    ] {
+        let one_way =
+            others.iter().fold(complete.clone(), |text, key| text.replace(&format!("\n{key} = "), "\n# "));
+        resolve(&one_way);
     }
     for (key, _) in RawSettings::NAMES {
         let shown =

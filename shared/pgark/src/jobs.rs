@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod list;
 pub mod restore;
 pub mod show;
+pub mod verify;
 
 use pg_archive::catalog::selection::Selection;
 use pg_archive::dump::DumpOptions;

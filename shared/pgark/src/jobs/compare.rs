@@ -13,10 +13,13 @@ use crate::app::App;
 use crate::error::Result;
 use crate::repository::Filter;
 use crate::repository::archive::BackupReader;
+use crate::signature::SignatureCheck;
 
 /// What a comparison found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
+    /// Whether the manifest's signature was checked.
+    pub signature: SignatureCheck,
     /// Tables whose rows were compared.
     pub tables: usize,
     /// Rows that were compared.
@@ -53,6 +56,7 @@ pub async fn compare(
     let mut differences = definition_differences(&entries, &found.plan.entries);
     differences.extend(row_differences(&dumped, &present));
     Ok(Comparison {
+        signature: app.repository.signature_check(),
         tables: dumped.len(),
         rows: dumped.values().map(|table| table.rows).sum(),
         definitions: entries.iter().filter(|entry| is_definition(entry)).count(),

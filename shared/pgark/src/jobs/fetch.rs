@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupReader;
 use crate::repository::{ArchiveFile, BackupId, Filter, ObjectRecord, SourceName};
 use crate::seal::{Compression, Encryption, Sealer};
+use crate::signature::SignatureCheck;
 
 /// The arguments.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,6 +37,8 @@ pub struct FetchReport {
     pub backup: BackupId,
     /// The directory.
     pub directory: String,
+    /// Whether the manifest's signature was checked.
+    pub signature: SignatureCheck,
     /// Files in it.
     pub files: usize,
     /// Bytes as read from the store.
@@ -88,6 +91,7 @@ impl Fetch {
         Ok(FetchReport {
             backup: reader.manifest().id,
             directory: self.directory.display().to_string(),
+            signature: app.repository.signature_check(),
             files: reader.manifest().objects.len(),
             stored_bytes: totals.stored_bytes,
             plain_bytes: totals.plain_bytes,

@@ -29,7 +29,8 @@ fn good(name: &str) -> Option<String> {
     VARIABLES.get(name).cloned()
 }
 
-const NEEDS: Needs = Needs { database: true, store: true, encryption: false };
+const NEEDS: Needs =
+    Needs { database: true, store: true, encryption: false, signing: false, identity: false };
 
 async fn invoke(
     event: Value,

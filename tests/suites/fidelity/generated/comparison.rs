@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use pgark_tests::{Postgres, kept_folder};
 
-use super::super::accepted::AcceptedDifferences;
+use super::super::accepted::{AcceptedDifferences, Place};
 use super::super::entries::{Entries, PgDump};
 use super::super::fingerprints;
 use super::super::text::Text;
@@ -82,7 +82,7 @@ fn compare(server: &Postgres, script: &str, backup: &Backup) -> anyhow::Result<O
     let vault = Vault::new()?;
     vault.backup(&source.url(), &backup.flags)?;
     let ours = Entries::of_archive(&vault.fetch()?)?.with_whole_tables().without_large_objects();
-    AcceptedDifferences::read_for_generated()?
+    AcceptedDifferences::read(Place::Generated)?
         .check(&ours.differences(&theirs))
         .context("our archive, compared with pg_dump's")?;
     if data_only {

@@ -1,9 +1,11 @@
-//! Which data must be restored before which: refreshes of materialized views, and in a data-only archive the rows
-//! that foreign keys refer to.
+//! Which data must be restored before which: refreshes of materialized views, and the rows that foreign keys refer to
+//! where these are there before the rows: in a data-only archive, and between tables of extensions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Catalog, DumpId, Kind};
+use crate::Result;
+use crate::catalog::{Address, Catalog, DumpId, Kind, class};
+use crate::session::Session;
 
 /// A materialized view is refreshed after those that it reads, through ordinary views too
 /// (`buildMatViewRefreshDependencies`). One that reads an unpopulated one cannot be refreshed at all.
@@ -77,6 +79,30 @@ pub fn order_by_foreign_keys(catalog: &mut Catalog) {
             catalog.get_mut(rows).depend_on(before);
         }
     }
+}
+
+/// The tables of an extension have their foreign keys when their rows come, because all of them are made with the
+/// extension (`processExtensionTables`).
+pub async fn order_configuration(catalog: &mut Catalog, session: &Session) -> Result<()> {
+    let configuration = catalog.tables().any(|(object, table)| {
+        table.data.is_some() && catalog.extension_members.contains_key(&object.address)
+    });
+    if !configuration {
+        return Ok(());
+    }
+    let sql = "SELECT c.conrelid, c.confrelid FROM pg_catalog.pg_constraint c \
+               JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+               AND d.objid = c.confrelid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
+               WHERE c.contype = 'f' AND c.conrelid <> c.confrelid";
+    for row in session.rows(sql).await? {
+        let table = catalog.find(Address::new(class::CLASS, row.number("conrelid")?));
+        let referenced = catalog.find(Address::new(class::CLASS, row.number("confrelid")?));
+        let (Some(table), Some(referenced)) = (table, referenced) else { continue };
+        if let (Some(rows), Some(before)) = (data_of(catalog, table), data_of(catalog, referenced)) {
+            catalog.get_mut(rows).depend_on(before);
+        }
+    }
+    Ok(())
 }
 
 fn data_of(catalog: &Catalog, table: DumpId) -> Option<DumpId> {
