@@ -85,7 +85,9 @@ impl Entries {
                 *needed = joined.get(needed).copied().unwrap_or(*needed);
             }
             if entry.desc == "TABLE DATA" && entry.dependencies.is_empty() {
-                entry.dependencies.extend(tables.get(&entry.label().replacen("TABLE DATA", "TABLE", 1)));
+                let table = tables.get(&entry.label().replacen("TABLE DATA", "TABLE", 1));
+                // Archives of rows alone refer to a table that they do not hold.
+                entry.dependencies.push(table.copied().unwrap_or(DumpId(u32::MAX)));
             }
         }
         self
@@ -108,6 +110,12 @@ impl Entries {
     pub(crate) fn without_large_objects(mut self) -> Self {
         self.named
             .retain(|(_, entry)| !entry.desc.starts_with("BLOB") && !entry.tag.starts_with("LARGE OBJECT "));
+        self
+    }
+
+    /// Leaves out how the database is made.
+    pub(crate) fn without_database(mut self) -> Self {
+        self.named.retain(|(_, entry)| !entry.desc.starts_with("DATABASE"));
         self
     }
 

@@ -29,6 +29,9 @@ mod world;
 
 use world::World;
 
+/// Makes something.
+type Make = fn(&mut World);
+
 /// The SQL of a seed for a major version.
 pub(super) fn script(seed: u64, major: u32) -> String {
     let mut world = World::new(seed, major);
@@ -45,7 +48,7 @@ pub(super) fn script(seed: u64, major: u32) -> String {
     for _ in 0..world.random.between(2, 8) {
         behaviour::add(&mut world);
     }
-    let rare: [fn(&mut World); 6] = [
+    let rare: [Make; 6] = [
         elsewhere::publication,
         elsewhere::publication,
         elsewhere::large_object,
@@ -68,7 +71,7 @@ pub(super) fn script(seed: u64, major: u32) -> String {
 
 fn round(world: &mut World) {
     // Each with how many there may be.
-    let kinds: [(fn(&mut World), usize); 11] = [
+    let kinds: [(Make, usize); 11] = [
         (elsewhere::collation, 1),
         (data_types::make, 4),
         (routines::pure, 4),

@@ -202,7 +202,7 @@ pub(super) fn index(world: &mut World, index: usize) {
     let name = world.name();
     let mut sql = format!("{} USING btree ({})", relation.name, elements.join(", "));
     if world.random.chance(20) {
-        sql += &format!(" INCLUDE ({})", world.random.pick(&columns).name);
+        sql = format!("{sql} INCLUDE ({})", world.random.pick(&columns).name);
     }
     if world.random.chance(20) {
         sql += " WITH (fillfactor=50)";
@@ -211,7 +211,7 @@ pub(super) fn index(world: &mut World, index: usize) {
         let scope =
             Scope::pure(&columns.iter().map(|column| (column.name.clone(), column.of)).collect::<Vec<_>>());
         let condition = world.expression(BOOLEAN, &scope);
-        sql += &format!(" WHERE {condition}");
+        sql = format!("{sql} WHERE {condition}");
     }
     let only = if relation.shape == Shape::Partitioned && world.random.chance(30) { "ONLY " } else { "" };
     world.run(&format!("CREATE INDEX {name} ON {only}{sql}"));

@@ -107,7 +107,7 @@ pub(super) fn foreign(world: &mut World) {
         sql += &world.types[column.of].collation;
         if world.random.chance(40) {
             let default = world.expression(column.of, &Scope::default());
-            sql += &format!(" DEFAULT {default}");
+            sql = format!("{sql} DEFAULT {default}");
         }
         list.push(sql);
     }
@@ -169,11 +169,11 @@ fn published(world: &mut World, table: &Relation) -> String {
     }
     if world.random.chance(40) {
         let columns: Vec<&str> = given.iter().map(|column| column.name.as_str()).collect();
-        sql += &format!(" ({})", columns.join(", "));
+        sql = format!("{sql} ({})", columns.join(", "));
     }
     if world.random.chance(40) {
-        let column = format!("{}", given[0].name);
-        sql += &format!(" WHERE ({column} IS NOT NULL)");
+        let column = &given[0].name;
+        sql = format!("{sql} WHERE ({column} IS NOT NULL)");
     }
     sql
 }

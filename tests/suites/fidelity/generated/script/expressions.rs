@@ -12,6 +12,8 @@ pub(super) struct Scope {
     pub(super) pure: bool,
     /// Only PostgreSQL's own functions and types: for virtual columns.
     pub(super) builtin: bool,
+    /// No function that asks for a collation.
+    pub(super) no_collation: bool,
     /// Queries are allowed.
     pub(super) queries: bool,
 }
@@ -91,9 +93,9 @@ impl World {
         match (of, self.random.below(4)) {
             (INTEGER, 0 | 1) => format!("pg_catalog.length({})", self.nested(TEXT, scope, depth)),
             (INTEGER, 2) => format!("({} % 7)", self.nested(INTEGER, scope, depth)),
-            (TEXT, 0) => format!("lower({})", self.nested(TEXT, scope, depth)),
+            (TEXT, 0) if !scope.no_collation => format!("lower({})", self.nested(TEXT, scope, depth)),
             (TEXT, 1) => format!("({} || {})", self.leaf(TEXT, scope), self.nested(TEXT, scope, depth)),
-            (TEXT, 2) => format!("upper({})", self.nested(TEXT, scope, depth)),
+            (TEXT, 2) if !scope.no_collation => format!("upper({})", self.nested(TEXT, scope, depth)),
             (BOOLEAN, 0) => format!("(NOT {})", self.nested(BOOLEAN, scope, depth)),
             (BOOLEAN, 1) => {
                 let (one, two) = (self.nested(BOOLEAN, scope, depth), self.leaf(BOOLEAN, scope));

@@ -25,7 +25,7 @@ fn arguments(world: &mut World) -> Vec<TypeId> {
 fn function(world: &mut World, returns: TypeId, arguments: &[TypeId], pure: bool) {
     let name = world.new_in_schema();
     let places: Vec<_> = (1..).map(|number| format!("${number}")).zip(arguments.iter().copied()).collect();
-    let scope = Scope { columns: places, pure, builtin: false, queries: !pure };
+    let scope = Scope { columns: places, pure, queries: !pure, ..Scope::default() };
     let value = world.expression(returns, &scope);
     let defaults = if world.random.chance(40) { world.random.between(0, arguments.len()) } else { 0 };
     // PostgreSQL prints an argument without name as "" in a body, if others have names.
@@ -36,7 +36,7 @@ fn function(world: &mut World, returns: TypeId, arguments: &[TypeId], pure: bool
         text += &world.types[*argument].sql;
         if at + defaults >= arguments.len() {
             let default = world.expression(*argument, &Scope { pure, ..Scope::default() });
-            text += &format!(" DEFAULT {default}");
+            text = format!("{text} DEFAULT {default}");
         }
         list.push(text);
     }
@@ -156,7 +156,7 @@ fn aggregate(world: &mut World) {
             "CREATE FUNCTION {last}({state}) RETURNS {of} LANGUAGE sql AS $body$SELECT NULL::{of}$body$"
         ));
         world.made("FUNCTION", &format!("{last}({state})"));
-        options += &format!(", FINALFUNC = {last}, FINALFUNC_MODIFY = READ_WRITE");
+        options = format!("{options}, FINALFUNC = {last}, FINALFUNC_MODIFY = READ_WRITE");
     }
     if world.random.chance(30) {
         options += ", PARALLEL = SAFE";

@@ -135,19 +135,19 @@ fn given_column(world: &mut World, may_be_checked: bool) -> Definition {
     let mut sql = format!("{name} {}{}", world.types[of].sql, world.types[of].collation);
     if world.random.chance(40) {
         let default = world.expression(of, &Scope::default());
-        sql += &format!(" DEFAULT {default}");
+        sql = format!("{sql} DEFAULT {default}");
     }
     let not_null = world.random.chance(25);
     if not_null {
         if world.major >= 18 && world.random.chance(40) {
             // pg_dump 18 forgets the quotes where an heir has it from its parent.
-            sql += &format!(" CONSTRAINT {}", world.plain_name());
+            sql = format!("{sql} CONSTRAINT {}", world.plain_name());
         }
         sql += " NOT NULL";
     }
     if may_be_checked && world.random.chance(15) {
         let check = world.expression(BOOLEAN, &Scope::pure(&[(name.clone(), of)]));
-        sql += &format!(" CHECK ((({check}) IS NULL) IS NOT NULL)");
+        sql = format!("{sql} CHECK ((({check}) IS NULL) IS NOT NULL)");
     }
     Definition { sql, column: Column { name, of, source: Source::Given, not_null } }
 }
@@ -161,7 +161,9 @@ fn generated_column(world: &mut World, columns: &[Column]) -> Definition {
         let columns = columns.iter().filter(|(_, of)| world.types[*of].builtin && !world.types[*of].collated);
         Scope { builtin: true, ..Scope::pure(&columns.cloned().collect::<Vec<_>>()) }
     } else {
-        Scope::pure(&columns)
+        // Up to 14, constants in such a column have no collation when rows are computed.
+        let early = world.major < 15;
+        Scope { no_collation: early, builtin: early, ..Scope::pure(&columns) }
     };
     let value = world.expression(of, &scope);
     let (name, how) = (world.name(), if virtual_column { "VIRTUAL" } else { "STORED" });
