@@ -32,6 +32,7 @@ fn seeds() -> anyhow::Result<(std::ops::Range<u64>, bool)> {
 }
 
 /// Compares all seeds on a major version. Every failure is printed; the first ones fail the test.
+#[allow(clippy::print_stdout, reason = "a hunt by hand is watched")]
 fn all_seeds(major: u32) -> Result {
     assert!(MAJORS.contains(&major));
     let (seeds, by_hand) = seeds()?;

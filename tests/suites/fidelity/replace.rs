@@ -21,7 +21,7 @@ use crate::Result;
 use crate::text::Text;
 use crate::vault::Vault;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// What is in the backup.
 const CONTENT: &str = "
@@ -259,7 +259,7 @@ async fn a_run_that_is_killed_after_any_step_is_finished_or_undone_by_the_next()
     for steps in 0..=all.len() {
         let shop = Shop::new(17)?;
         let app = shop.vault.app().await?;
-        let done = killed_after(&app, &shop.live.url(), steps).await?;
+        let done = Box::pin(killed_after(&app, &shop.live.url(), steps)).await?;
         assert_eq!(done, all[..steps]);
         shop.is_unlocked()?;
         let context = || format!("killed after {:?}", done.last());

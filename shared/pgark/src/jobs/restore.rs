@@ -330,7 +330,7 @@ impl Prepared {
         } else if marked {
             self.unmark(&self.target).await;
         }
-        Ok(self.report(app, done, properties.len()))
+        Ok(self.report(app, &done, properties.len()))
     }
 
     /// What the target will refuse is better known before hours of loading than after.
@@ -378,7 +378,7 @@ impl Prepared {
     }
 
     /// What it came to.
-    fn report(self, app: &App, done: restore::RestoreReport, properties: usize) -> RestoreReport {
+    fn report(self, app: &App, done: &restore::RestoreReport, properties: usize) -> RestoreReport {
         RestoreReport {
             backup: self.manifest().id,
             target: self.target(),

@@ -73,8 +73,8 @@ fn all_problems_are_told_at_once() {
 #[test]
 fn each_cure_cures() {
     let none: [&str; 0] = [];
-    let mut options = RestoreOptions::default();
-    options.leave_out = super::super::LeaveOut { owners: true, privileges: true, tablespaces: true };
+    let leave_out = super::super::LeaveOut { owners: true, privileges: true, tablespaces: true };
+    let options = RestoreOptions { leave_out, ..RestoreOptions::default() };
     let mut facts = facts();
     facts.extensions.insert("postgis".to_owned());
     assert_eq!(problems(&options, &facts, &Made::default()), none);

@@ -171,11 +171,11 @@ impl Replacing {
         progress: Arc<dyn Progress>,
         stop: &CancellationToken,
     ) -> Result<()> {
-        let Some(step) = self.next else { return Ok(()) };
+        let Some(next) = self.next else { return Ok(()) };
         if stop.is_cancelled() {
             return Err(stopped());
         }
-        self.next = match step {
+        self.next = match next {
             Step::TidyUp => {
                 for name in &self.leftovers {
                     drop_database(&self.beside, name).await?;
@@ -358,7 +358,7 @@ impl Replacing {
             replaced.former,
             identifier(&replaced.former)
         ));
-        let report = self.prepared.report(app, self.done.unwrap_or_default(), 0);
+        let report = self.prepared.report(app, &self.done.unwrap_or_default(), 0);
         RestoreReport { comparison: self.comparison, replaced: Some(replaced), ..report }
     }
 }

@@ -21,8 +21,8 @@ impl Prepared {
             replaces: None,
             comment: self.comment.clone(),
         };
-        let marked = self.write_comment(&self.target, Some(&marker.text())).await;
-        marked.map_err(|error| tracing::debug!(%error, "the target was not marked")).is_ok()
+        let written = self.write_comment(&self.target, Some(&marker.text())).await;
+        written.map_err(|error| tracing::debug!(%error, "the target was not marked")).is_ok()
     }
 
     pub(super) async fn unmark(&self, through: &Target) {
