@@ -14,6 +14,10 @@ use crate::restore::sql_text::SqlText;
 use crate::session::{Row, Session};
 use crate::{Error, ErrorKind, Result, guc};
 
+mod roles;
+
+pub use roles::{apply_roles, superuser};
+
 /// The OID of the role that initdb makes, which may always be named as a grantor (`BOOTSTRAP_SUPERUSERID`).
 const BOOTSTRAP_SUPERUSER: u32 = 10;
 
