@@ -9,11 +9,13 @@ use pgark::{Error, ErrorKind, Exit, Result};
 use crate::args::{Args, Command};
 
 mod backup;
+mod diff;
 mod doctor;
 mod fetch;
 mod keys;
 mod list;
 mod restore;
+mod restore_test;
 mod show;
 
 /// How the reports of jobs look, for the demo.
@@ -43,6 +45,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
         Command::Restore(restore) => {
             Box::pin(restore::run(&open(&args, READING).await?, restore, json)).await
         }
+        Command::RestoreTest(test) => {
+            Box::pin(restore_test::run(&open(&args, READING).await?, test, json)).await
+        }
+        Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
     }
 }
 

@@ -47,6 +47,11 @@ impl RestoreProgress {
         Self(bar)
     }
 
+    /// For a restore whose size is not known before it begins.
+    pub(crate) fn of_unknown_size(quiet: bool) -> Self {
+        Self(bar("restore", COUNTER, quiet))
+    }
+
     pub(crate) fn finish(&self) {
         self.0.finish_and_clear();
     }

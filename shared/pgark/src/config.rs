@@ -21,6 +21,7 @@ mod store_url;
 mod values;
 mod variables;
 
+pub(crate) use assertions::problem as assertions_problem;
 pub use assertions::{Assertion, ExpectedValue};
 pub use problems::Problem;
 pub use store_url::StoreUrl;

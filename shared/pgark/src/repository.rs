@@ -18,6 +18,7 @@ mod catalog;
 mod id;
 pub mod keys;
 pub mod manifest;
+mod reports;
 
 pub use catalog::{Filter, Found};
 pub use id::{BackupId, SourceName, Tier};

@@ -92,6 +92,8 @@ pub struct RestoreReport {
     pub pre_data_seconds: f64,
     /// How long the data took.
     pub data_seconds: f64,
+    /// How long the sessions that load data waited for it, all together.
+    pub download_seconds: f64,
     /// How long the rest took: indexes, constraints, grants.
     pub post_data_seconds: f64,
     /// What a user should know.
@@ -104,9 +106,13 @@ impl Restore {
     /// # Errors
     /// When the backup is missing or damaged, or the target is not fit for it.
     pub async fn prepare(&self, app: &App) -> Result<Prepared> {
+        self.prepare_on(app, app.target(&self.to)?).await
+    }
+
+    /// As [`prepare`](Self::prepare), for a target that is known without its connection string.
+    pub(crate) async fn prepare_on(&self, app: &App, to: Target) -> Result<Prepared> {
         let started = (app.outside.now)();
         let options = self.options(app)?;
-        let to = app.target(&self.to)?;
         let filter = Filter { source: self.source.clone(), tier: None };
         let backup = app.repository.resolve(&self.backup, &filter).await?;
         let manifest = app.repository.load_manifest(&backup).await?;
@@ -115,6 +121,7 @@ impl Restore {
         let manifest = reader.manifest();
         let session = Session::open(&to).await?;
         let warnings = older_server(manifest, &session).into_iter().collect();
+        let globals = if self.globals { Some((to.clone(), reader.globals().await?)) } else { None };
         let (target, create, present) = if let Some(name) = &self.create {
             refuse_existing(&session, name).await?;
             let statement = create_statement(name, manifest, &entries);
@@ -123,8 +130,6 @@ impl Restore {
             let present = self.look_at_target(&session, &to).await?;
             (to, None, present)
         };
-        let globals =
-            if self.globals { Some((app.target(&self.to)?, reader.globals().await?)) } else { None };
         let options =
             RestoreOptions { data_bytes: data_bytes(manifest), expected: expected(manifest)?, ..options };
         Ok(Prepared {
@@ -237,6 +242,7 @@ impl Prepared {
         }
         let target = self.target();
         let backup = self.manifest().id;
+        let reader = Arc::clone(&self.reader);
         let done = restore(self.target, self.entries, self.reader, self.options, progress, stop).await;
         let done = done.map_err(|error| match self.create {
             Some(_) => {
@@ -254,6 +260,7 @@ impl Prepared {
             seconds: (app.outside.now)().duration_since(self.started).as_secs_f64(),
             pre_data_seconds: (done.times.clean + done.times.pre_data).as_secs_f64(),
             data_seconds: done.times.data.as_secs_f64(),
+            download_seconds: reader.waited().as_secs_f64(),
             post_data_seconds: done.times.post_data.as_secs_f64(),
             warnings: self.warnings,
         })
@@ -280,7 +287,7 @@ async fn refuse_existing(session: &Session, name: &str) -> Result<()> {
 
 /// From `template0`, so that nothing is in it, and with the encoding and locale of the original, so that text sorts
 /// and compares as it did (manual, CREATE DATABASE): as the archive says, under another name.
-fn create_statement(name: &str, manifest: &Manifest, entries: &[Entry]) -> String {
+pub(super) fn create_statement(name: &str, manifest: &Manifest, entries: &[Entry]) -> String {
     let original = format!("CREATE DATABASE {} ", quote::identifier(&manifest.server.database));
     let created = entries.iter().find(|entry| entry.desc == "DATABASE");
     let how = created.and_then(|entry| entry.definition.as_deref()?.strip_prefix(&original));
