@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 
-pub use database::{Database, client, dump_text};
+pub use database::{Database, client, dump_text, psql};
 
 use crate::account::ServerAccount;
 use crate::supervised::{self, Supervised, free_ports, unique_number};

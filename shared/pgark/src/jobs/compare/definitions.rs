@@ -41,9 +41,15 @@ fn by_label(entries: &[Entry], scope: Scope) -> BTreeMap<String, Vec<Compared<'_
         let has_owner = entry.drop_statement.as_deref().is_some_and(|drop| !drop.is_empty())
             && !WITHOUT_OWNER.contains(&entry.desc.as_str());
         let owner = entry.owner.as_deref().filter(|_| scope.owners && has_owner);
-        by_label.entry(entry.label()).or_default().push((text, owner));
+        by_label.entry(label(entry, scope)).or_default().push((text, owner));
     }
     by_label
+}
+
+/// From 14 on, the arguments of procedures are told with IN.
+fn label(entry: &Entry, scope: Scope) -> String {
+    let label = entry.label();
+    if scope.texts { label } else { label.replace("(IN ", "(").replace(", IN ", ", ") }
 }
 
 /// Entries of one label are mostly one on each side.

@@ -41,7 +41,8 @@ async fn comparison(place: &Place, content: &Content, stop: &CancellationToken) 
     let (from, to) = (content.major(), place.version_num / 10_000);
     let with_roles = place.kind == TargetKind::Embedded;
     let scope = Scope { texts: from == to, owners: with_roles, privileges: with_roles };
-    let found = Box::pin(scan(place.scratch(), whole_database(&place.app), &(), stop)).await?;
+    let found = Box::pin(scan(place.scratch(), whole_database(&place.app), &(), stop)).await;
+    let found = found.map_err(|error| error.on(format!("database {}", place.scratch().display())))?;
     let comparison = compare::contents(&content.manifest, &content.entries, &found, scope)?;
     let (of_rows, of_schema): (Vec<Difference>, Vec<Difference>) =
         comparison.differences.into_iter().partition(|difference| is_of_rows(difference.code));
