@@ -4,6 +4,10 @@
 //! It drives the real program against servers of every major version. The fixtures share a database, so that each
 //! way of restoring runs once a version.
 
+#[path = "fidelity/changes.rs"]
+mod changes;
+#[path = "fidelity/fetching.rs"]
+mod fetching;
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
 #[path = "fidelity/selections.rs"]
