@@ -1,4 +1,4 @@
-//! The function `backup` as it is deployed: its real binary under AWS's runtime interface emulator, invoked with the
+//! The functions as they are deployed (`backup` here, `restore-test` in a file of its own): each real binary under AWS's runtime interface emulator, invoked with the
 //! files of events/, with PostgreSQL, an S3 server and Secrets Manager's stand-in.
 //!
 //! The function holds public keys only. What it wrote is looked at from outside: the objects in the bucket, and the
@@ -15,6 +15,8 @@ use pgark_tests::{
 };
 use serde_json::{Value, json};
 
+#[path = "lambda/restore_test.rs"]
+mod restore_test;
 #[path = "lambda/world.rs"]
 mod world;
 

@@ -72,23 +72,48 @@ async fn what_is_changed_after_the_restore_is_found() -> Result {
     for (what, change, code, object) in [
         ("nothing", "select 1", "", ""),
         ("order", "update t set a = a where id = 1; vacuum full t", "", ""),
-        ("one byte of one row", "update t set b = 'dreI' where id = 3", "table.row-content", "table public.t"),
+        (
+            "one byte of one row",
+            "update t set b = 'dreI' where id = 3",
+            "table.row-content",
+            "table public.t",
+        ),
         ("a row is dropped", "delete from t where id = 2", "table.row-count", "table public.t"),
-        ("a row is there twice", "insert into t select * from t where id = 2", "table.row-count", "table public.t"),
+        (
+            "a row is there twice",
+            "insert into t select * from t where id = 2",
+            "table.row-count",
+            "table public.t",
+        ),
         (
             "values are swapped between two rows",
             "update t set b = case id when 1 then 'zwei' else 'eins' end where id < 3",
             "table.row-content",
             "table public.t",
         ),
-        ("NULL for the empty text", "update t set a = null where id = 1", "table.row-content", "table public.t"),
+        (
+            "NULL for the empty text",
+            "update t set a = null where id = 1",
+            "table.row-content",
+            "table public.t",
+        ),
         ("a table is gone", "drop table untouched", "table.missing", "table public.untouched"),
-        ("a byte of a large object", "select lo_put(4711, 3, '\\xee')", "large-objects.differ", "large objects"),
+        (
+            "a byte of a large object",
+            "select lo_put(4711, 3, '\\xee')",
+            "large-objects.differ",
+            "large objects",
+        ),
         ("a large object", "select lo_unlink(4711)", "large-objects.differ", "large objects"),
         ("an index", "drop index t_a", "definition.missing", "INDEX public.t_a"),
         ("a default", "alter table t alter a set default 'x'", "definition.differs", "TABLE public.t"),
         ("a view", "create view v as select 1", "definition.unexpected", "VIEW public.v"),
-        ("an index of other columns", "drop index t_a; create index t_a on t (b)", "definition.differs", "INDEX public.t_a"),
+        (
+            "an index of other columns",
+            "drop index t_a; create index t_a on t (b)",
+            "definition.differs",
+            "INDEX public.t_a",
+        ),
     ] {
         let report = changed(&world, &server, change).await?;
         let found: Vec<(Value, &str)> =
@@ -132,7 +157,8 @@ async fn an_index_out_of_order_is_found() -> Result {
     )?;
     let world = World::new()?;
     world.backup(&source.url()).await?;
-    let turn = "create or replace function cmp(a integer, b integer) returns integer language sql immutable as
+    let turn =
+        "create or replace function cmp(a integer, b integer) returns integer language sql immutable as
                   'select case when a < b then 1 when a > b then -1 else 0 end'";
     let report = changed(&world, &server, turn).await?;
     let found: Vec<(Value, &str)> =
@@ -146,7 +172,8 @@ async fn an_index_out_of_order_is_found() -> Result {
 async fn a_mismatch_ends_the_program_with_3_and_names_the_table() -> Result {
     let server = Postgres::shared(17)?;
     let source = server.create_database("mismatch")?;
-    source.query("create table t as select i from generate_series(1, 3) i; create table u as select 1 as i")?;
+    source
+        .query("create table t as select i from generate_series(1, 3) i; create table u as select 1 as i")?;
     let world = World::new()?;
     world.backup(&source.url()).await?;
     let manifest = world.manifest()?;
@@ -155,7 +182,8 @@ async fn a_mismatch_ends_the_program_with_3_and_names_the_table() -> Result {
     std::fs::write(&manifest, serde_json::to_vec(&changed)?)?;
     let (code, report) = world.run(&["restore-test"], &[("PGARK_POSTGRES_BIN", &binaries(17)?)])?;
     assert_eq!((code, &report["result"]), (3, &json!("failed")), "{report:#}");
-    let rows = report["checks"].as_array().and_then(|checks| checks.iter().find(|check| check["name"] == "rows"));
+    let rows =
+        report["checks"].as_array().and_then(|checks| checks.iter().find(|check| check["name"] == "rows"));
     let expected = json!([{
         "code": "table.row-content", "object": "table public.t",
         "message": "has 3 rows, but not those that were dumped",

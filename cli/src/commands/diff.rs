@@ -8,11 +8,8 @@ use crate::args;
 use crate::output::{self, bytes, count};
 
 pub(crate) async fn run(app: &App, args: &args::Diff, json: bool) -> Result<Exit> {
-    let job = Diff {
-        before: args.before.clone(),
-        after: args.after.clone(),
-        source: app.settings.source.clone(),
-    };
+    let job =
+        Diff { before: args.before.clone(), after: args.after.clone(), source: app.settings.source.clone() };
     let report = job.run(app).await?;
     output::report(&report, json, print);
     Ok(Exit::Done)

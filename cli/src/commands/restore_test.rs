@@ -25,7 +25,10 @@ pub(crate) async fn run(app: &App, args: &args::RestoreTest, json: bool) -> Resu
 
 fn print(report: &RestoreTestReport, settings: &pgark::config::Settings) {
     let result = if report.result == TestResult::Passed { "passed" } else { "FAILED" };
-    output::line(&format!("backup {} of {} {result} its restore-test", report.backup.id, report.backup.source));
+    output::line(&format!(
+        "backup {} of {} {result} its restore-test",
+        report.backup.id, report.backup.source
+    ));
     let target = match report.target.kind {
         Some(TargetKind::Embedded) => "a server of pgark's own",
         Some(TargetKind::Server) | None => report.target.address.as_deref().unwrap_or("nowhere"),

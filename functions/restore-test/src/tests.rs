@@ -42,7 +42,10 @@ fn what_the_function_does_not_know_is_refused_by_name() {
         (json!({ "bakcup": "latest" }), "unknown field `bakcup`"),
         (json!({ "backup": 7 }), "`backup`: invalid type: integer"),
         (json!({ "assertions": [{ "name": "n" }] }), "missing field `sql`"),
-        (json!({ "assertions": [{ "name": "n", "sql": "select 1", "expects": 1 }] }), "unknown field `expects`"),
+        (
+            json!({ "assertions": [{ "name": "n", "sql": "select 1", "expects": 1 }] }),
+            "unknown field `expects`",
+        ),
         (json!({ "on": "postgresql://u:secret@h/d" }), "unknown field `on`"),
         (json!([]), "is not an object"),
     ] {

@@ -114,8 +114,7 @@ impl Settings {
         environment.s3_region = environment.s3_region.or_else(region);
         let layers = [origins.flags, environment, file].map(endpoints_of_layer);
         let raw = layers.into_iter().reduce(over).unwrap_or_default();
-        let settings =
-            Settings { assertions, ..validate(&raw, needs, origins.cores, &mut problems) };
+        let settings = Settings { assertions, ..validate(&raw, needs, origins.cores, &mut problems) };
         if problems.0.is_empty() { Ok(settings) } else { Err(problems.0) }
     }
 

@@ -118,7 +118,9 @@ impl Server {
             if self.has_ended() {
                 return Err(failed(format!("the server ended while it started: {}", self.log_end()))
                     .on(self.folder.display().to_string())
-                    .hint("The server's own words say why. It needs room and rights in the temporary folder."));
+                    .hint(
+                        "The server's own words say why. It needs room and rights in the temporary folder.",
+                    ));
             }
             if started.elapsed() > START_LIMIT {
                 let message = format!("is not ready after {} s: {}", START_LIMIT.as_secs(), self.log_end());

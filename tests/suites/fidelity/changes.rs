@@ -26,7 +26,15 @@ fn two_backups_are_told_apart() -> Result {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|table| json!([table["table"], table["change"], table["before"]["rows"], table["after"]["rows"], table["columns_added"]]))
+        .map(|table| {
+            json!([
+                table["table"],
+                table["change"],
+                table["before"]["rows"],
+                table["after"]["rows"],
+                table["columns_added"]
+            ])
+        })
         .collect();
     assert_eq!(
         tables,

@@ -51,9 +51,14 @@ expect = false
         ("select 1 where false", "1", "returned 0 rows, and must return one"),
         ("select 1, 2", "1", "returned 2 columns, and must return one"),
         ("select nonsense", "1", "cannot be run: column \"nonsense\" does not exist (SQLSTATE 42703)"),
-        ("delete from public.t returning 1", "1", "cannot be run: cannot execute DELETE in a read-only transaction (SQLSTATE 25006)"),
+        (
+            "delete from public.t returning 1",
+            "1",
+            "cannot be run: cannot execute DELETE in a read-only transaction (SQLSTATE 25006)",
+        ),
     ] {
-        let assertion = format!("[[restore_test.assertions]]\nname = \"wrong\"\nsql = '''{sql}'''\nexpect = {expect}\n");
+        let assertion =
+            format!("[[restore_test.assertions]]\nname = \"wrong\"\nsql = '''{sql}'''\nexpect = {expect}\n");
         std::fs::write(world.file("pgark.toml"), assertion)?;
         let (code, report) = world.run(&["restore-test"], &settings)?;
         let expected =
@@ -68,7 +73,10 @@ fn assertions_that_make_no_sense_are_settings_that_are_wrong() -> Result {
     let world = World::new()?;
     for (text, part) in [
         ("[[restore_test.assertions]]\nname = 'a'\n", "missing field `sql`"),
-        ("[[restore_test.assertions]]\nname = 'a'\nsql = 'select 1'\nexpects = 1\n", "unknown field `expects`"),
+        (
+            "[[restore_test.assertions]]\nname = 'a'\nsql = 'select 1'\nexpects = 1\n",
+            "unknown field `expects`",
+        ),
         ("[restore_test]\nassertions = []\nother = 1\n", "unknown field `other`"),
         ("[[restore_test.assertions]]\nname = ' '\nsql = 'select 1'\n", "assertion 1 has no name or no sql"),
         (

@@ -23,7 +23,8 @@ fn folders(base: &Path) -> Vec<PathBuf> {
 
 /// A session that waits in `pg_sleep`.
 fn sleeps(server: &Postgres) -> bool {
-    let sql = "select count(*) from pg_stat_activity where query = 'select pg_sleep(3600)' and state = 'active'";
+    let sql =
+        "select count(*) from pg_stat_activity where query = 'select pg_sleep(3600)' and state = 'active'";
     server.psql(sql).is_ok_and(|count| count == "1")
 }
 
@@ -58,7 +59,9 @@ async fn a_test_on_a_server_that_is_stopped_or_killed_leaves_nothing_for_long() 
     assert_eq!(killed.0.wait()?.signal(), Some(9));
     assert_eq!(scratch_databases(&server)?, "1");
     // Its sessions end when the server notices; until then the database is in use.
-    server.psql("select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(3600)'")?;
+    server.psql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(3600)'",
+    )?;
     wait_until(SOON, "its sessions are gone", || {
         let sql = "select count(*) from pg_stat_activity where datname like 'pgark\\_test\\_%' or application_name like 'pgark%'";
         server.psql(sql).is_ok_and(|count| count == "0")
@@ -113,14 +116,16 @@ async fn only_what_is_surely_a_leftover_is_dropped() -> Result {
         pgark_tests::postgres::psql(&server.url(name), content)?;
     }
     let keeper = format!("{}?application_name=pgark_test_20260101t000000z_live", server.url("template1"));
-    let sessions = [Connected::new(&keeper)?, Connected::new(&server.url("pgark_test_20260101t000000z_used"))?];
+    let sessions =
+        [Connected::new(&keeper)?, Connected::new(&server.url("pgark_test_20260101t000000z_used"))?];
     wait_until(SOON, "both are connected", || {
         let sql = "select count(*) from pg_stat_activity where datname in ('template1', 'pgark_test_20260101t000000z_used')";
         server.psql(sql).is_ok_and(|count| count == "2")
     })?;
     let report = world.done(&["restore-test", "--on", &server.url("postgres")], &[])?;
     drop(sessions);
-    let left = server.psql("select datname from pg_database where datname like '%pgark\\_test\\_%' order by 1")?;
+    let left =
+        server.psql("select datname from pg_database where datname like '%pgark\\_test\\_%' order by 1")?;
     assert_eq!(
         left.lines().collect::<Vec<_>>(),
         [

@@ -59,7 +59,10 @@ async fn a_newer_server_tells_that_everything_is_there() -> Result {
     assert_eq!(report["result"], "passed", "{report:#}");
     assert!(report["target"]["server_version"].as_str().unwrap_or_default().starts_with("16."), "{report:#}");
     let schema = check(&report, "schema");
-    assert!(schema["what"].as_str().unwrap_or_default().contains("PostgreSQL 13 and 16 word definitions"), "{schema}");
+    assert!(
+        schema["what"].as_str().unwrap_or_default().contains("PostgreSQL 13 and 16 word definitions"),
+        "{schema}"
+    );
     Ok(())
 }
 
@@ -88,14 +91,22 @@ async fn an_ordinary_role_tests_on_a_server_that_is_named() -> Result {
     let server = Postgres::start(17)?;
     let source = server.create_database("shop")?;
     source.load(fixtures::SHOP)?;
-    server.psql("create role tester login createdb password 'p@ss'; create role nobody_else;
-                 grant pg_read_all_data to tester")?;
+    server.psql(
+        "create role tester login createdb password 'p@ss'; create role nobody_else;
+                 grant pg_read_all_data to tester",
+    )?;
     let world = World::new()?;
     world.backup(&source.url()).await?;
     let url = server.url_as("tester", "p@ss", "postgres");
     let report = world.done(&["restore-test"], &[("PGARK_RESTORE_TEST_URL", &url)])?;
-    assert_eq!((&report["result"], &report["target"]["kind"]), (&json!("passed"), &json!("server")), "{report:#}");
-    assert!(check(&report, "schema")["what"].as_str().unwrap_or_default().contains("not owners and privileges"));
+    assert_eq!(
+        (&report["result"], &report["target"]["kind"]),
+        (&json!("passed"), &json!("server")),
+        "{report:#}"
+    );
+    assert!(
+        check(&report, "schema")["what"].as_str().unwrap_or_default().contains("not owners and privileges")
+    );
     assert_eq!(check(&report, "indexes")["result"], "skipped", "amcheck takes a superuser: {report:#}");
     assert_eq!(scratch_databases(&server)?, "0");
     assert!(!report.to_string().contains("p@ss"));

@@ -48,7 +48,9 @@ pub async fn apply_roles(session: &Session, text: &str, superuser: &str) -> Resu
 
 /// Whether a statement makes a role what it is. The superuser is there, and stays what it is.
 fn makes_role(statement: &str, superuser: &str) -> bool {
-    let own = |rest: &str| rest.strip_prefix(&identifier(superuser)).is_some_and(|rest| rest.starts_with([' ', ';']));
+    let own = |rest: &str| {
+        rest.strip_prefix(&identifier(superuser)).is_some_and(|rest| rest.starts_with([' ', ';']))
+    };
     if let Some(role) = statement.strip_prefix("CREATE ROLE ") {
         return !own(role);
     }
@@ -58,7 +60,8 @@ fn makes_role(statement: &str, superuser: &str) -> bool {
     }
     // Grants on tablespaces and parameters have an ON.
     statement.starts_with("GRANT ")
-        && name(statement.trim_start_matches("GRANT ")).is_some_and(|(_, rest)| rest.trim_start().starts_with("TO "))
+        && name(statement.trim_start_matches("GRANT "))
+            .is_some_and(|(_, rest)| rest.trim_start().starts_with("TO "))
 }
 
 /// The name that a text begins with, and what follows it.

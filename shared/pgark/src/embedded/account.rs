@@ -61,7 +61,10 @@ pub(super) fn own_uid() -> Result<u32> {
 
 /// Variables that give the user a name where it has none: `initdb` insists on one, and in containers, as in Lambda's,
 /// users often have only a number. None if there is a name, or nothing that gives one.
-pub(super) fn name_for_user(folder: &Path, account: Option<&Account>) -> Result<Vec<(&'static str, OsString)>> {
+pub(super) fn name_for_user(
+    folder: &Path,
+    account: Option<&Account>,
+) -> Result<Vec<(&'static str, OsString)>> {
     let uid = account.map_or_else(own_uid, |account| Ok(account.uid))?;
     if has_name(&users().unwrap_or_default(), uid) {
         return Ok(Vec::new());

@@ -34,7 +34,8 @@ impl Binaries {
         if !PROGRAMS.iter().all(|program| folder.join(program).is_file()) {
             return None;
         }
-        let output = Command::new(folder.join("postgres")).arg("--version").env_remove("PGDATA").output().ok()?;
+        let output =
+            Command::new(folder.join("postgres")).arg("--version").env_remove("PGDATA").output().ok()?;
         let version = version_of(std::str::from_utf8(&output.stdout).ok()?)?.to_owned();
         Some(Self { folder, major: major_of(&version)?, version })
     }

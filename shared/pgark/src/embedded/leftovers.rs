@@ -38,7 +38,9 @@ pub(super) fn remove(base: &Path, account: Option<&Account>) {
         match remove_unless_in_use(&folder, account) {
             Ok(true) => tracing::info!(folder = %folder.display(), "removed what a killed run had left"),
             Ok(false) => {}
-            Err(error) => tracing::warn!(%error, folder = %folder.display(), "what a killed run left cannot be removed"),
+            Err(error) => {
+                tracing::warn!(%error, folder = %folder.display(), "what a killed run left cannot be removed")
+            }
         }
     }
 }
@@ -74,7 +76,10 @@ fn stop_server(folder: &Path, account: Option<&Account>) {
     let text = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let Some(pid) = text.lines().next().and_then(|line| line.parse::<u32>().ok()) else { return };
     // The number may be another process's by now: a server works in its data folder.
-    let works_there = || fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| Ok(cwd) == data.canonicalize().map_err(drop));
+    let works_there = || {
+        fs::read_link(format!("/proc/{pid}/cwd"))
+            .is_ok_and(|cwd| Ok(cwd) == data.canonicalize().map_err(drop))
+    };
     if !works_there() {
         return;
     }

@@ -154,7 +154,11 @@ fn table_changes(before: &Manifest, after: &Manifest) -> (Vec<TableChange>, u64)
     (changes, unchanged)
 }
 
-fn table_change(name: &str, before: Option<&TableRecord>, after: Option<&TableRecord>) -> Option<TableChange> {
+fn table_change(
+    name: &str,
+    before: Option<&TableRecord>,
+    after: Option<&TableRecord>,
+) -> Option<TableChange> {
     let change = match (before, after) {
         (None, _) => Change::Added,
         (_, None) => Change::Removed,
@@ -192,7 +196,9 @@ fn definition_changes(before: &[Entry], after: &[Entry]) -> Vec<DefinitionChange
         _ => Change::Changed,
     };
     let changes = differences.into_iter();
-    changes.map(|difference| DefinitionChange { change: change(difference.code), object: difference.object }).collect()
+    changes
+        .map(|difference| DefinitionChange { change: change(difference.code), object: difference.object })
+        .collect()
 }
 
 #[cfg(test)]
@@ -221,8 +227,14 @@ mod tests {
         };
         let (none, z, y) = (Vec::<String>::new(), vec!["z".to_owned()], vec!["y".to_owned()]);
         assert_eq!(change(Some(&before.clone())), None);
-        assert_eq!(change(Some(&table("t", 3, "b", &["x", "y"]))), Some((Change::Changed, none.clone(), none.clone())));
-        assert_eq!(change(Some(&table("t", 2, "b", &["x", "y"]))), Some((Change::Changed, none.clone(), none.clone())));
+        assert_eq!(
+            change(Some(&table("t", 3, "b", &["x", "y"]))),
+            Some((Change::Changed, none.clone(), none.clone()))
+        );
+        assert_eq!(
+            change(Some(&table("t", 2, "b", &["x", "y"]))),
+            Some((Change::Changed, none.clone(), none.clone()))
+        );
         assert_eq!(change(Some(&table("t", 2, "b", &["x", "z"]))), Some((Change::Changed, z, y)));
         assert_eq!(change(None), Some((Change::Removed, none.clone(), none.clone())));
         let added = table_change("public.t", None, Some(&before)).unwrap();

@@ -180,9 +180,12 @@ impl Test<'_> {
         let manifest = self.app.repository.load_manifest(&self.backup).await?;
         self.report.tested(&manifest);
         if manifest.options.data_only {
-            return Err(Error::new(ErrorKind::Usage, "holds rows alone, which cannot be restored by themselves")
-                .on(self.backup.to_string())
-                .hint("Test a backup that was made without --data-only."));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "holds rows alone, which cannot be restored by themselves",
+            )
+            .on(self.backup.to_string())
+            .hint("Test a backup that was made without --data-only."));
         }
         let identities = self.app.settings.identities()?;
         let has_globals =

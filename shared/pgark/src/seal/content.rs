@@ -63,9 +63,12 @@ mod tests {
                 has_content(&file, codec, &sealed)
             };
             assert!(holds(&whole), "{codec}");
-            for (damage, bytes) in
-                [("cut", &whole[..whole.len() - 1]), ("empty", &[]), ("flipped", &flipped), ("longer", &followed)]
-            {
+            for (damage, bytes) in [
+                ("cut", &whole[..whole.len() - 1]),
+                ("empty", &[]),
+                ("flipped", &flipped),
+                ("longer", &followed),
+            ] {
                 assert!(!holds(bytes), "{codec}: {damage}");
             }
         }

@@ -53,13 +53,22 @@ fn label(entry: &Entry, scope: Scope) -> String {
 }
 
 /// Entries of one label are mostly one on each side.
-fn of_label<'a>(label: &str, mut ours: Vec<Compared<'a>>, mut theirs: Vec<Compared<'a>>, scope: Scope) -> Vec<Difference> {
+fn of_label<'a>(
+    label: &str,
+    mut ours: Vec<Compared<'a>>,
+    mut theirs: Vec<Compared<'a>>,
+    scope: Scope,
+) -> Vec<Difference> {
     take_equal(&mut ours, &mut theirs, |a, b| a == b);
     let mut differences = Vec::new();
     let with_owner = ours.len();
     take_equal(&mut ours, &mut theirs, |a, b| a.0 == b.0);
     for _ in ours.len()..with_owner {
-        differences.push(Difference::new(DifferenceKind::Owner, label, "belongs to another role than in the backup"));
+        differences.push(Difference::new(
+            DifferenceKind::Owner,
+            label,
+            "belongs to another role than in the backup",
+        ));
     }
     let changed = ours.len().min(theirs.len());
     let (missing, unexpected) = (ours.len() - changed, theirs.len() - changed);
@@ -137,7 +146,8 @@ mod tests {
         let acl = (DifferenceKind::DefinitionMissing, "ACL public.TABLE same".to_owned());
         let (changed, gone) =
             (of(DifferenceKind::DefinitionDiffers, "changed"), of(DifferenceKind::DefinitionMissing, "gone"));
-        let (sold, new) = (of(DifferenceKind::Owner, "sold"), of(DifferenceKind::DefinitionUnexpected, "new"));
+        let (sold, new) =
+            (of(DifferenceKind::Owner, "sold"), of(DifferenceKind::DefinitionUnexpected, "new"));
         assert_eq!(found(STRICT), [acl, changed.clone(), gone.clone(), sold, new.clone()]);
         let without_roles = Scope { owners: false, privileges: false, ..STRICT };
         assert_eq!(found(without_roles), [changed, gone.clone(), new.clone()]);
@@ -146,7 +156,8 @@ mod tests {
 
     #[test]
     fn entries_of_one_name_are_counted() {
-        let archive = [entry("CAST", "c", "one", ""), entry("CAST", "c", "one", ""), entry("CAST", "c", "two", "")];
+        let archive =
+            [entry("CAST", "c", "one", ""), entry("CAST", "c", "one", ""), entry("CAST", "c", "two", "")];
         let database = [entry("CAST", "c", "one", ""), entry("CAST", "c", "three", "")];
         let kinds: Vec<_> = differences(&archive, &database, STRICT).iter().map(|found| found.code).collect();
         assert_eq!(kinds, [DifferenceKind::DefinitionDiffers, DifferenceKind::DefinitionMissing]);

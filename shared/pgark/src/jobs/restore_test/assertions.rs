@@ -15,11 +15,7 @@ use crate::jobs::compare::{Difference, DifferenceKind};
 /// A value in a report is no longer than this: reports are not encrypted.
 const VALUE_CHARS_MAX: usize = 200;
 
-pub(super) async fn check(
-    scratch: &Target,
-    wanted: &[Assertion],
-    stop: &CancellationToken,
-) -> Result<Check> {
+pub(super) async fn check(scratch: &Target, wanted: &[Assertion], stop: &CancellationToken) -> Result<Check> {
     if wanted.is_empty() {
         return Ok(Check::skipped(CheckName::Assertions, "there are none"));
     }
@@ -48,7 +44,9 @@ async fn difference(session: &Session, assertion: &Assertion) -> Result<Option<S
     let expected = assertion.expect.to_string();
     match value(session, &assertion.sql).await {
         Ok(Ok(value)) if value.as_deref() == Some(expected.as_str()) => Ok(None),
-        Ok(Ok(Some(value))) => Ok(Some(format!("returned {:?}, and must return {expected:?}", shortened(&value)))),
+        Ok(Ok(Some(value))) => {
+            Ok(Some(format!("returned {:?}, and must return {expected:?}", shortened(&value))))
+        }
         Ok(Ok(None)) => Ok(Some(format!("returned NULL, and must return {expected:?}"))),
         Ok(Err(message)) => Ok(Some(message)),
         Err(error) if error.kind == pg_archive::ErrorKind::ConnectionLost => {
@@ -59,7 +57,10 @@ async fn difference(session: &Session, assertion: &Assertion) -> Result<Option<S
 }
 
 /// The one value of a query, which may be NULL; or why there is not one.
-async fn value(session: &Session, sql: &str) -> pg_archive::Result<std::result::Result<Option<String>, String>> {
+async fn value(
+    session: &Session,
+    sql: &str,
+) -> pg_archive::Result<std::result::Result<Option<String>, String>> {
     let rows = session.rows(sql).await?;
     let [row] = rows.as_slice() else {
         return Ok(Err(format!("returned {} rows, and must return one", rows.len())));

@@ -81,7 +81,8 @@ async fn tested_backup(repository: &Repository, source: &SourceName, report: Bac
     let json = repository.read_report(source, ReportKind::RestoreTest, report).await;
     let json = json.map_err(|error| tracing::warn!(%error, "a report cannot be read, and does not count"));
     let parsed = serde_json::from_slice::<Report>(&json.ok()?);
-    let report = parsed.map_err(|error| tracing::warn!(%error, %report, "a report is none, and does not count"));
+    let report =
+        parsed.map_err(|error| tracing::warn!(%error, %report, "a report is none, and does not count"));
     Some(report.ok()?.backup.id)
 }
 

@@ -82,7 +82,10 @@ async fn check_share(
     let checked = async {
         let mut differences = Vec::new();
         for index in indexes {
-            let sql = format!("SELECT {schema}.bt_index_check({}::pg_catalog.oid::pg_catalog.regclass, true)", index.oid);
+            let sql = format!(
+                "SELECT {schema}.bt_index_check({}::pg_catalog.oid::pg_catalog.regclass, true)",
+                index.oid
+            );
             match session.execute(&sql).await {
                 Ok(()) => {}
                 Err(error) if error.kind == pg_archive::ErrorKind::Statement => {

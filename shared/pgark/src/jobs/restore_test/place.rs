@@ -57,12 +57,13 @@ impl Place {
         report.times.server_seconds = report.seconds_since(app, began);
         if kind == TargetKind::Server {
             let second = Session::open(&maintenance).await?;
-            check_direct(&maintenance, keeper.client(), second.client()).await.map_err(pg_archive::Error::from)?;
+            check_direct(&maintenance, keeper.client(), second.client())
+                .await
+                .map_err(pg_archive::Error::from)?;
             refuse_older(content, &keeper, &maintenance)?;
             scratch::remove_leftovers(&keeper, &maintenance, report).await?;
         } else {
-            let (_, failures) =
-                globals::apply_roles(&keeper, &content.globals, maintenance.user()).await?;
+            let (_, failures) = globals::apply_roles(&keeper, &content.globals, maintenance.user()).await?;
             report.warnings.extend(
                 failures.into_iter().map(|failure| format!("A role is not as in the backup: {failure}.")),
             );

@@ -271,11 +271,17 @@ impl RestoreTestReport {
             ..self.backup.clone()
         };
         let missing = manifest.allow_missing.iter();
-        self.warnings.extend(missing.map(|object| format!("Not in the backup, as was accepted then: {object}.")));
+        self.warnings
+            .extend(missing.map(|object| format!("Not in the backup, as was accepted then: {object}.")));
     }
 
     /// Which server it is.
-    pub(super) async fn target(&mut self, kind: TargetKind, target: &Target, session: &Session) -> Result<()> {
+    pub(super) async fn target(
+        &mut self,
+        kind: TargetKind,
+        target: &Target,
+        session: &Session,
+    ) -> Result<()> {
         let row = session.row("SELECT pg_catalog.current_setting('server_version') AS version").await?;
         self.target.kind = Some(kind);
         self.target.address = Some(target.display());
@@ -351,7 +357,8 @@ impl RestoreTestReport {
         }
         let named: Vec<String> = self.differences().take(NAMED_MAX).map(ToString::to_string).collect();
         let count = self.differences().count();
-        let more = if count > named.len() { format!("; and {} more", count - named.len()) } else { String::new() };
+        let more =
+            if count > named.len() { format!("; and {} more", count - named.len()) } else { String::new() };
         let message = format!("is not what was backed up: {}{more}", named.join("; "));
         Some(
             Error::new(ErrorKind::RestoreTestFailed, message)

@@ -75,8 +75,7 @@ pub(super) async fn create(
         }
         Err(error) => return Err(refused(error, name)),
     };
-    let comment =
-        format!("COMMENT ON DATABASE {} IS {}", quote::identifier(name), quote::literal(comment));
+    let comment = format!("COMMENT ON DATABASE {} IS {}", quote::identifier(name), quote::literal(comment));
     session.execute(&comment).await.map_err(|error| refused(error, name))?;
     Ok(warning)
 }
@@ -125,7 +124,9 @@ pub(super) async fn remove_leftovers(
         match remove_leftover(session, maintenance, name, ours).await {
             Ok(true) => {
                 tracing::info!(database = name, "dropped what a killed test had left");
-                report.warnings.push(format!("The database {name}, which a killed test had left, was dropped."));
+                report
+                    .warnings
+                    .push(format!("The database {name}, which a killed test had left, was dropped."));
             }
             Ok(false) => {}
             Err(error) => {
@@ -211,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_database_is_not_made_in_the_tablespace_of_the_original() {
-        let statement = "CREATE DATABASE x WITH TEMPLATE = template0 ENCODING = 'UTF8' TABLESPACE = \"f;ast\";\n";
+        let statement =
+            "CREATE DATABASE x WITH TEMPLATE = template0 ENCODING = 'UTF8' TABLESPACE = \"f;ast\";\n";
         assert_eq!(
             without_tablespace(statement.to_owned()),
             "CREATE DATABASE x WITH TEMPLATE = template0 ENCODING = 'UTF8'"

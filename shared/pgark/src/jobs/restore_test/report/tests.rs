@@ -4,14 +4,16 @@ use super::*;
 use crate::jobs::compare::DifferenceKind;
 
 fn begun() -> RestoreTestReport {
-    let repository = Repository::new(crate::store::Store::Local(crate::store::local::LocalStore::new("/srv/backups")));
+    let repository =
+        Repository::new(crate::store::Store::Local(crate::store::local::LocalStore::new("/srv/backups")));
     let id: BackupId = "20261121T020000Z-7k3f".parse().unwrap();
     let backup = BackupRef { id, tier: Tier::Daily, source: "shop".parse().unwrap() };
     RestoreTestReport::begun(&repository, id, id.time(), &backup)
 }
 
 fn failed_check() -> Check {
-    let difference = Difference::new(DifferenceKind::RowCount, "table public.t", "has 2 rows, and 3 were dumped");
+    let difference =
+        Difference::new(DifferenceKind::RowCount, "table public.t", "has 2 rows, and 3 were dumped");
     Check::of(CheckName::Rows, 1, "rows", vec![difference])
 }
 
@@ -62,7 +64,8 @@ fn reports_are_what_the_schema_says() {
     };
     full.end(full.started_at, None);
     let mut broken_off = begun();
-    broken_off.end(broken_off.started_at, Some(&Error::new(ErrorKind::Stopped, "was stopped").hint("Again.")));
+    broken_off
+        .end(broken_off.started_at, Some(&Error::new(ErrorKind::Stopped, "was stopped").hint("Again.")));
     for report in [full, broken_off] {
         let json: serde_json::Value = serde_json::from_slice(&report.to_json().unwrap()).unwrap();
         let errors: Vec<String> = schema.iter_errors(&json).map(|error| error.to_string()).collect();
