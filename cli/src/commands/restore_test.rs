@@ -92,6 +92,6 @@ fn line_of(check: &Check) -> String {
     };
     match check.result {
         CheckResult::Skipped => format!("{result:8} {name}: {}", check.what),
-        _ => format!("{result:8} {name}: {} {things}: {}", count(check.checked), check.what),
+        _ => format!("{result:8} {name}: {} {things}, {}", count(check.checked), check.what),
     }
 }

@@ -135,7 +135,7 @@ impl Server {
         let Ok(pid) = fs::read_to_string(self.folder.join("pid")) else { return false };
         let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
         // The name, in parentheses, may hold blanks (proc_pid_stat(5)).
-        !stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
     }
 
     fn log_end(&self) -> String {
@@ -219,10 +219,8 @@ fn initialize(
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         let error = failed(format!("initdb failed ({}): {}", output.status, end_of(&said)))
             .on(folder.display().to_string());
-        return Err(match said.contains("could not look up effective user ID") {
-            true => error.hint(account::NO_USER),
-            false => error.hint(ROOM),
-        });
+        let nameless = said.contains("could not look up effective user ID");
+        return Err(error.hint(if nameless { account::NO_USER } else { ROOM }));
     }
     let log_path = folder.join("log");
     let log = File::create(&log_path).and_then(|log| Ok((log.try_clone()?, log)));

@@ -39,7 +39,7 @@ pub(super) fn remove(base: &Path, account: Option<&Account>) {
             Ok(true) => tracing::info!(folder = %folder.display(), "removed what a killed run had left"),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(%error, folder = %folder.display(), "what a killed run left cannot be removed")
+                tracing::warn!(%error, folder = %folder.display(), "what a killed run left cannot be removed");
             }
         }
     }

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_end_of_a_log_is_one_line() {
     assert_eq!(end_of("a\n\n  b \n"), "a; b");
-    let many: String = (0..100).map(|line| format!("{line}\n")).collect();
+    let many = (0..100).map(|line| line.to_string()).collect::<Vec<_>>().join("\n");
     assert!(end_of(&many).starts_with("85; 86;"), "{}", end_of(&many));
 }
 

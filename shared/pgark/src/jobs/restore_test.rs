@@ -122,7 +122,7 @@ impl Test<'_> {
     /// # Errors
     /// When the backup cannot be read, no scratch database can be had, or the restore fails.
     pub async fn restore(&mut self, progress: Arc<dyn Progress>, stop: &CancellationToken) -> Result<()> {
-        let content = unless_stopped(stop, self.read()).await?;
+        let content = unless_stopped(stop, Box::pin(self.read())).await?;
         let content = self.content.insert(content);
         unless_stopped(stop, async { Ok(()) }).await?;
         // Not given up half way: a database whose making was not waited for could not be dropped.
@@ -130,7 +130,7 @@ impl Test<'_> {
         let place = self.place.insert(place);
         let began = (self.app.outside.now)();
         let restored = place.kept(Box::pin(restore(place, content, &self.backup, progress, stop))).await?;
-        self.report.times.recovery_seconds = self.report.seconds_since(self.app, began);
+        self.report.times.recovery_seconds = report::seconds_since(self.app, began);
         self.report.restored(content, &restored);
         Ok(())
     }

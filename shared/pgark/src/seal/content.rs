@@ -51,10 +51,10 @@ mod tests {
         let file = folder.path().join("file");
         for codec in ["gzip", "zstd", "none"] {
             let codec: Compression = codec.parse().unwrap();
-            let mut sealer = Sealer::new(codec, &Encryption::None).unwrap();
+            let mut writer = Sealer::new(codec, &Encryption::None).unwrap();
             let mut whole = Vec::new();
-            sealer.write(&content, &mut whole).unwrap();
-            sealer.finish(&mut whole).unwrap();
+            writer.write(&content, &mut whole).unwrap();
+            writer.finish(&mut whole).unwrap();
             let mut flipped = whole.clone();
             flipped[whole.len() / 2] ^= 1;
             let followed = [&whole[..], b"x"].concat();

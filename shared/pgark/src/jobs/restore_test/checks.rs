@@ -4,7 +4,7 @@ use pg_archive::dump::scan;
 use tokio_util::sync::CancellationToken;
 
 use super::place::Place;
-use super::report::{Check, CheckName, CheckResult, RestoreTestReport, TargetKind};
+use super::report::{Check, CheckName, CheckResult, RestoreTestReport, TargetKind, seconds_since};
 use super::{Content, assertions, indexes};
 use crate::config::Assertion;
 use crate::error::Result;
@@ -23,16 +23,16 @@ pub(super) async fn all(
     tracing::info!("comparing with the backup");
     let (rows, schema) = Box::pin(comparison(place, content, stop)).await?;
     report.checks.extend([rows, schema]);
-    report.times.compare_seconds = report.seconds_since(&place.app, began);
+    report.times.compare_seconds = seconds_since(&place.app, began);
 
     let began = (place.app.outside.now)();
     tracing::info!("checking indexes");
     report.checks.push(Box::pin(indexes::check(place, stop)).await?);
-    report.times.index_check_seconds = report.seconds_since(&place.app, began);
+    report.times.index_check_seconds = seconds_since(&place.app, began);
 
     let began = (place.app.outside.now)();
     report.checks.push(assertions::check(place.scratch(), wanted, stop).await?);
-    report.times.assertions_seconds = report.seconds_since(&place.app, began);
+    report.times.assertions_seconds = seconds_since(&place.app, began);
     Ok(())
 }
 
@@ -47,18 +47,18 @@ async fn comparison(place: &Place, content: &Content, stop: &CancellationToken) 
     let (of_rows, of_schema): (Vec<Difference>, Vec<Difference>) =
         comparison.differences.into_iter().partition(|difference| is_of_rows(difference.code));
     let mut schema = if scope.texts {
-        "every definition, word for word".to_owned()
+        "word for word".to_owned()
     } else {
-        format!("that every object is there; PostgreSQL {from} and {to} word definitions differently")
+        format!("by name: PostgreSQL {from} and {to} word definitions differently")
     };
     if !with_roles {
         schema.push_str("; not owners and privileges, which were not restored");
     }
     let large = match comparison.large_objects {
         0 => String::new(),
-        count => format!(", and the contents of {count} large objects"),
+        count => format!(", and of {count} large objects"),
     };
-    let rows = format!("number and fingerprint of {} rows{large}", comparison.rows);
+    let rows = format!("by number and fingerprint of {} rows, as read again{large}", comparison.rows);
     Ok((
         Check::of(CheckName::Rows, comparison.tables as u64, rows, of_rows),
         Check::of(CheckName::Schema, comparison.definitions as u64, schema, of_schema),

@@ -46,9 +46,9 @@ pub(super) async fn check(place: &Place, stop: &CancellationToken) -> Result<Che
         check_share(place, &schema, of_share, stop)
     });
     let differences = try_join_all(shares).await?.concat();
-    let mut what = "order, and that every row of the table is in it (amcheck)".to_owned();
+    let mut what = "by amcheck: in order, and every row of the table is there".to_owned();
     if others > 0 {
-        what.push_str(&format!("; not {others} indexes of other kinds than B-tree"));
+        what = format!("{what}; not {others} of other kinds than B-tree");
     }
     Ok(Check::of(CheckName::Indexes, indexes.len() as u64, what, differences))
 }

@@ -9,7 +9,7 @@ use pg_archive::connect::{Target, check_direct};
 use pg_archive::globals;
 use pg_archive::session::Session;
 
-use super::report::{RestoreTestReport, TargetKind};
+use super::report::{RestoreTestReport, TargetKind, seconds_since};
 use super::{Content, scratch, superuser};
 use crate::app::{App, Outside};
 use crate::embedded::{Options, Server, binaries};
@@ -43,18 +43,17 @@ impl Place {
     ) -> Result<Self> {
         let name = scratch::name(report.id);
         let began = (app.outside.now)();
-        let (kind, server, maintenance) = match url_of_server(app).await? {
-            Some(target) => (TargetKind::Server, None, target),
-            None => {
-                let server = Box::pin(start(app, content)).await?;
-                let target = server.target("postgres")?;
-                (TargetKind::Embedded, Some(server), target)
-            }
+        let (kind, server, maintenance) = if let Some(target) = url_of_server(app).await? {
+            (TargetKind::Server, None, target)
+        } else {
+            let server = Box::pin(start(app, content)).await?;
+            let target = server.target("postgres")?;
+            (TargetKind::Embedded, Some(server), target)
         };
         let maintenance = maintenance.with_application_name(&name);
         let keeper = Session::open(&maintenance).await?;
         report.target(kind, &maintenance, &keeper).await?;
-        report.times.server_seconds = report.seconds_since(app, began);
+        report.times.server_seconds = seconds_since(app, began);
         if kind == TargetKind::Server {
             let second = Session::open(&maintenance).await?;
             check_direct(&maintenance, keeper.client(), second.client())

@@ -301,10 +301,8 @@ impl RestoreTestReport {
             files: restored.files as u64,
             rows: restored.rows,
         });
-        let what = format!(
-            "each data file held the {} rows that were dumped, by number and fingerprint",
-            content.manifest.totals.rows
-        );
+        let rows = content.manifest.totals.rows;
+        let what = format!("by number and fingerprint of {rows} rows, as they were loaded");
         self.checks.push(Check::of(CheckName::Load, restored.files as u64, what, Vec::new()));
         self.warnings.extend(restored.warnings.iter().cloned());
     }
@@ -327,11 +325,6 @@ impl RestoreTestReport {
             Some(error) if error.exit() == Exit::Damaged => TestResult::Failed,
             Some(_) => TestResult::Incomplete,
         };
-    }
-
-    /// Seconds from `began` to now.
-    pub(super) fn seconds_since(&self, app: &App, began: Timestamp) -> f64 {
-        rounded((app.outside.now)().duration_since(began).as_secs_f64())
     }
 
     /// The text that is stored.
@@ -366,6 +359,11 @@ impl RestoreTestReport {
                 .hint(format!("The report is {}. Test another backup; do not trust this one.", self.key)),
         )
     }
+}
+
+/// Seconds from `began` to now.
+pub(super) fn seconds_since(app: &App, began: Timestamp) -> f64 {
+    rounded((app.outside.now)().duration_since(began).as_secs_f64())
 }
 
 /// To milliseconds.

@@ -147,12 +147,11 @@ async fn remove_leftover(
     name: &str,
     ours: Option<bool>,
 ) -> Result<bool> {
-    let drop = match ours {
-        Some(ours) => ours,
-        None => {
-            let inside = Session::open(&maintenance.with_database(name)).await?;
-            user_objects(&inside).await?.is_empty()
-        }
+    let drop = if let Some(ours) = ours {
+        ours
+    } else {
+        let inside = Session::open(&maintenance.with_database(name)).await?;
+        user_objects(&inside).await?.is_empty()
     };
     if drop {
         drop_database(session, maintenance, name, false).await?;
