@@ -1,7 +1,8 @@
-//! The functions as they are deployed (`backup` here, `restore-test` in a file of its own): each real binary under AWS's runtime interface emulator, invoked with the
-//! files of events/, with PostgreSQL, an S3 server and Secrets Manager's stand-in.
+//! The functions as they are deployed: each real binary under AWS's runtime interface emulator, invoked with the files
+//! of events/, with PostgreSQL, an S3 server and Secrets Manager's stand-in. `backup` is here, `restore-test` in a file of
+//! its own.
 //!
-//! The function holds public keys only. What it wrote is looked at from outside: the objects in the bucket, and the
+//! The function `backup` holds public keys only. What it wrote is looked at from outside: the objects in the bucket, and the
 //! repository as pgark's library reads it from a copy of them. The emulator measures no memory.
 
 use std::io::{BufRead as _, BufReader, Write as _};

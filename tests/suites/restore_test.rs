@@ -115,7 +115,7 @@ async fn what_is_changed_after_the_restore_is_found() -> Result {
             "INDEX public.t_a",
         ),
     ] {
-        let report = changed(&world, &server, change).await?;
+        let report = Box::pin(changed(&world, &server, change)).await?;
         let found: Vec<(Value, &str)> =
             report.differences().map(|found| (json!(found.code), found.object.as_str())).collect();
         if code.is_empty() {
@@ -160,7 +160,7 @@ async fn an_index_out_of_order_is_found() -> Result {
     let turn =
         "create or replace function cmp(a integer, b integer) returns integer language sql immutable as
                   'select case when a < b then 1 when a > b then -1 else 0 end'";
-    let report = changed(&world, &server, turn).await?;
+    let report = Box::pin(changed(&world, &server, turn)).await?;
     let found: Vec<(Value, &str)> =
         report.differences().map(|found| (json!(found.code), found.object.as_str())).collect();
     assert!(found.contains(&(json!("index.corrupt"), "index public.t_by_cmp")), "{found:?}");

@@ -103,9 +103,13 @@ fn the_example_file_shows_every_key_as_it_may_be_written() {
     let written = EXAMPLE.lines().filter(|line| !line.starts_with("# "));
     let complete: String =
         written.map(|line| line.strip_prefix('#').unwrap_or(line).to_owned() + "\n").collect();
-    // The database is named in one of two ways.
-    for other in ["database_url", "database_secret"] {
-        resolve(&complete.replace(&format!("\n{other} = "), "\n# "));
+    // Databases are named in one of two ways.
+    for others in [["database_url", "restore_test_secret"], ["database_secret", "restore_test_url"]] {
+        let mut text = complete.clone();
+        for other in others {
+            text = text.replace(&format!("\n{other} = "), "\n# ");
+        }
+        assert_eq!(resolve(&text).assertions.len(), 1);
     }
     for (key, _) in RawSettings::NAMES {
         let shown =

@@ -148,7 +148,7 @@ mod tests {
             (of(DifferenceKind::DefinitionDiffers, "changed"), of(DifferenceKind::DefinitionMissing, "gone"));
         let (sold, new) =
             (of(DifferenceKind::Owner, "sold"), of(DifferenceKind::DefinitionUnexpected, "new"));
-        assert_eq!(found(STRICT), [acl, changed.clone(), gone.clone(), sold, new.clone()]);
+        assert_eq!(found(STRICT), [acl, changed.clone(), gone.clone(), new.clone(), sold]);
         let without_roles = Scope { owners: false, privileges: false, ..STRICT };
         assert_eq!(found(without_roles), [changed, gone.clone(), new.clone()]);
         assert_eq!(found(Scope { texts: false, ..without_roles }), [gone, new]);
