@@ -5,7 +5,7 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test fmt lint tools clean-tools check-cargo check-tools
+.PHONY: help demo test oracle fmt lint tools clean-tools check-cargo check-tools
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -34,6 +34,9 @@ demo: check-cargo ## back up a throw-away shop database, restore it and compare
 test: check-cargo check-tools tools ## run every suite, against real PostgreSQL 13 to 18 and a real S3 server
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
+
+oracle: check-cargo check-tools tools ## compare with pg_dump over PostgreSQL's own regression database
+	$(CARGO) test --package pgark-tests --test fidelity --locked oracle:: -- --nocapture
 
 fmt: check-cargo ## format the code
 	$(CARGO) fmt --all

@@ -116,6 +116,9 @@ pub(crate) struct Backup {
     /// Go on although user objects exist that cannot be dumped yet; the manifest lists them
     #[arg(long)]
     pub(crate) allow_missing: bool,
+    /// Put the hashes of roles' passwords into the globals
+    #[arg(long)]
+    pub(crate) role_passwords: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -190,9 +193,12 @@ pub(crate) struct Restore {
     /// Drop what the backup holds before making it; asks first
     #[arg(short, long)]
     pub(crate) clean: bool,
-    /// Make the backup's roles (without passwords), memberships, settings and tablespaces first
+    /// Make the backup's roles, memberships, settings and tablespaces first
     #[arg(long)]
     pub(crate) globals: bool,
+    /// Give what is of role OLD in the backup to role NEW of the target; may be repeated
+    #[arg(long, value_name = "OLD=NEW")]
+    pub(crate) role_map: Vec<String>,
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -57,6 +57,17 @@ pub fn postgres_15(program: &str) -> anyhow::Result<PathBuf> {
     installed(&Path::new("/usr/lib/postgresql/15/bin").join(program), "postgresql-client-15")
 }
 
+/// A client program of PostgreSQL 16 (`pg_dump`, `pg_restore`), without TLS.
+pub fn postgres_16(program: &str) -> anyhow::Result<PathBuf> {
+    places::tool("pgvector", &format!("postgresql-16/{program}"))
+}
+
+/// The folder of pgvector for PostgreSQL 18: `extension` with its SQL in it, and its library beside that.
+pub fn pgvector() -> anyhow::Result<PathBuf> {
+    let control = places::tool("pgvector", "postgresql-18/extension/vector.control")?;
+    control.ancestors().nth(2).map(Path::to_owned).context("pgvector has no folder")
+}
+
 /// The `age` program.
 pub fn age() -> anyhow::Result<PathBuf> {
     on_path("age", "age")

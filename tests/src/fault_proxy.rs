@@ -28,6 +28,9 @@ pub enum Fault {
     /// After this many more bytes in this direction, over all connections, every connection is reset. New ones
     /// pass again.
     CutAfter(Direction, u64),
+    /// Bytes pass, but wherever the server says the first text, the client reads the second, which must be as long. A
+    /// text that is split over two packets stays as it is.
+    Rewrite(&'static str, &'static str),
 }
 
 /// A direction of travel through the proxy.
@@ -128,6 +131,20 @@ impl State {
         });
     }
 
+    /// Replaces what is to be replaced.
+    fn rewrite(&self, direction: Direction, bytes: &mut [u8]) {
+        let Fault::Rewrite(said, read) = self.control.borrow().fault else { return };
+        if direction == Direction::ToClient {
+            assert_eq!(said.len(), read.len(), "lengths of messages must stay right");
+            for at in 0..(bytes.len() + 1).saturating_sub(said.len()) {
+                let place = &mut bytes[at..at + said.len()];
+                if place == said.as_bytes() {
+                    place.copy_from_slice(read.as_bytes());
+                }
+            }
+        }
+    }
+
     /// How many of `bytes` may pass, and whether the cut comes right after them.
     fn admit(&self, direction: Direction, bytes: usize) -> (usize, bool) {
         let mut admitted = (bytes, false);
@@ -219,6 +236,7 @@ async fn pump(
         if read == 0 {
             return to.shutdown().await;
         }
+        state.rewrite(direction, &mut buffer[..read]);
         let (admitted, cut) = state.admit(direction, read);
         to.write_all(&buffer[..admitted]).await?;
         state.bytes[direction as usize].fetch_add(admitted as u64, Ordering::Relaxed);

@@ -6,11 +6,25 @@ pub const SHOP: &str = include_str!("../../cli/src/demo/shop.sql");
 /// Values and identifiers that broke other backup tools.
 pub const CONTENT: &str = include_str!("../fixtures/content.sql");
 
+/// The roles that own and are granted things in the two below. A server may have them already.
+pub const ROLES: &str = include_str!("../fixtures/roles.sql");
+
 /// The kinds of objects that few databases have: text search, foreign servers, event triggers, publications,
-/// subscriptions. Its event triggers and subscriptions want a database of its own.
+/// subscriptions, and what is set for the database itself. Goes after [`ROLES`], and after [`objects`] if at all.
 pub const KINDS: &str = include_str!("../fixtures/kinds.sql");
 
-/// Every kind of object that a backup holds, for a server of this major version. To be run statement by statement.
+/// Security labels, which pg_dump writes and no server at hand could restore. Goes after [`KINDS`].
+pub const LABELS: &str = include_str!("../fixtures/labels.sql");
+
+/// The extensions that come with PostgreSQL, each with something that stands on it. Goes after [`ROLES`], into a
+/// database of its own.
+pub const EXTENSIONS: &str = include_str!("../fixtures/extensions.sql");
+
+/// `PostGIS` and `pg_partman`, for [`crate::Postgres::debian`]. Goes after [`ROLES`], into a database of its own.
+pub const DEBIAN_EXTENSIONS: &str = include_str!("../fixtures/debian-extensions.sql");
+
+/// Every other kind of object that a backup holds, for a server of this major version. Goes after [`ROLES`]. To be run
+/// statement by statement.
 pub fn objects(major: u32) -> String {
     const SINCE: [(u32, &str); 6] = [
         (13, include_str!("../fixtures/objects.sql")),

@@ -23,7 +23,9 @@ mod rie;
 mod supervised;
 mod wait;
 
-pub use binaries::{age, age_keygen, minisign, pgbouncer, postgres_15, postgres_18, workspace_binary};
+pub use binaries::{
+    age, age_keygen, minisign, pgbouncer, pgvector, postgres_15, postgres_16, postgres_18, workspace_binary,
+};
 pub use fault_proxy::{Direction, Fault, FaultProxy};
 pub use http::Response;
 pub use ministack::Ministack;

@@ -12,6 +12,7 @@
 //! ```
 
 mod database;
+mod regression;
 mod template;
 mod tls;
 
@@ -23,6 +24,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 
 pub use database::{Database, client, dump_text, psql};
+pub use regression::RegressionDatabase;
 
 use crate::account::ServerAccount;
 use crate::supervised::{self, Supervised, free_ports, unique_number};
@@ -43,6 +45,7 @@ const START_ATTEMPTS: u32 = 3;
 #[derive(Debug, Clone)]
 pub struct Options {
     major: u32,
+    debian: bool,
     settings: Vec<(String, String)>,
     tls: bool,
 }
@@ -75,7 +78,7 @@ impl Options {
 
     fn try_start(&self) -> anyhow::Result<Postgres> {
         let account = ServerAccount::get()?;
-        let binaries = server_binaries(self.major)?;
+        let binaries = if self.debian { debian_binaries()? } else { server_binaries(self.major)? };
         let folder = places::scratch()?;
         let data = folder.path().join("data");
         template::copy(&binaries, account, &data)?;
@@ -144,7 +147,12 @@ impl Postgres {
 
     /// A server with settings of its own.
     pub fn options(major: u32) -> Options {
-        Options { major, settings: Vec::new(), tls: false }
+        Options { major, debian: false, settings: Vec::new(), tls: false }
+    }
+
+    /// Debian's PostgreSQL 15, which has `PostGIS` and `pg_partman`, with settings of its own.
+    pub fn debian() -> Options {
+        Options { debian: true, ..Self::options(15) }
     }
 
     /// The server of this major version which all tests of the process share. Started when first asked for.
@@ -228,6 +236,17 @@ impl Postgres {
 pub fn server_binaries(major: u32) -> anyhow::Result<PathBuf> {
     let server = places::tool(&format!("postgres-{major}"), "bin/postgres")?;
     server.parent().map(Path::to_owned).context("postgres has no folder")
+}
+
+/// The folder of Debian's server. The extensions are packages that need it.
+fn debian_binaries() -> anyhow::Result<PathBuf> {
+    for (package, control) in [("postgis-3", "postgis"), ("partman", "pg_partman")] {
+        let control = format!("/usr/share/postgresql/15/extension/{control}.control");
+        if !Path::new(&control).is_file() {
+            bail!("{control} is missing; install Debian's package postgresql-15-{package}");
+        }
+    }
+    Ok("/usr/lib/postgresql/15/bin".into())
 }
 
 /// What may not stand in a URL as it is (RFC 3986, section 2.3 lists what may).

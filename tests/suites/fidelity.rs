@@ -4,12 +4,32 @@
 //! It drives the real program against servers of every major version. The fixtures share a database, so that each
 //! way of restoring runs once a version.
 
+#[path = "fidelity/accepted.rs"]
+mod accepted;
 #[path = "fidelity/changes.rs"]
 mod changes;
+#[path = "fidelity/entries.rs"]
+mod entries;
+#[path = "fidelity/extensions.rs"]
+mod extensions;
 #[path = "fidelity/fetching.rs"]
 mod fetching;
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
+#[path = "fidelity/globals.rs"]
+mod globals;
+#[path = "fidelity/kinds.rs"]
+mod kinds;
+#[path = "fidelity/locales.rs"]
+mod locales;
+#[path = "fidelity/newer.rs"]
+mod newer;
+#[path = "fidelity/oracle.rs"]
+mod oracle;
+#[path = "fidelity/rights.rs"]
+mod rights;
+#[path = "fidelity/role_map.rs"]
+mod role_map;
 #[path = "fidelity/selections.rs"]
 mod selections;
 #[path = "fidelity/single.rs"]
@@ -42,7 +62,7 @@ enum Way {
 
 impl Way {
     /// Restores into a database that is new with this.
-    fn restore(self, server: &'static Postgres, vault: &Vault) -> anyhow::Result<Database<'static>> {
+    fn restore<'a>(self, server: &'a Postgres, vault: &Vault) -> anyhow::Result<Database<'a>> {
         // The name is taken by this database, which is dropped with its guard; pgark wants to create it itself.
         let target = server.create_database("restored")?;
         match self {
@@ -83,6 +103,7 @@ fn load<'a>(server: &'a Postgres, scripts: &[&str]) -> anyhow::Result<Database<'
     let at = MAJORS.iter().position(|major| *major == server.major()).context("no such major version")?;
     let _loading = LOADING[at].lock().unwrap_or_else(PoisonError::into_inner);
     let database = server.create_database("source")?;
+    database.query(fixtures::ROLES)?;
     database.query(&fixtures::objects(server.major()))?;
     for script in scripts {
         database.query(script)?;
@@ -143,6 +164,7 @@ fn what_few_databases_have_comes_back_too() -> Result {
     for major in MAJORS {
         let server = Postgres::shared(major)?;
         let source = server.create_database("kinds")?;
+        source.query(fixtures::ROLES)?;
         source.query(fixtures::KINDS)?;
         let before = Text::of(&source.url())?;
         let vault = Vault::new()?;

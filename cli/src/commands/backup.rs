@@ -1,7 +1,7 @@
 //! `pgark backup`
 
 use pgark::app::App;
-use pgark::jobs::backup::{Backup, BackupReport};
+use pgark::jobs::backup::{Backup, BackupReport, Roles};
 use pgark::{Exit, Result};
 
 use crate::args;
@@ -18,6 +18,7 @@ pub(crate) async fn run(app: &App, args: &args::Backup, json: bool) -> Result<Ex
         exclude_table_data: args.exclude_table_data.clone(),
         exclude_schemas: args.exclude_schema.clone(),
         allow_missing: args.allow_missing,
+        role_passwords: args.role_passwords,
     };
     let progress = BackupProgress::new(json);
     let report = job.run(app, &progress, &stop::token()).await;
@@ -46,6 +47,7 @@ pub(crate) fn print(report: &BackupReport) {
             ),
             ("time", duration(report.seconds)),
             ("encryption", encryption(report.encrypted)),
+            ("roles", roles(report)),
         ]);
     } else {
         output::line(&format!(
@@ -59,6 +61,7 @@ pub(crate) fn print(report: &BackupReport) {
             ("on disk", bytes(report.plain_bytes)),
             ("entries", count(report.toc_entries)),
             ("encryption", encryption(report.encrypted)),
+            ("roles", roles(report)),
         ]);
     }
     for missing in &report.missing {
@@ -67,6 +70,15 @@ pub(crate) fn print(report: &BackupReport) {
     for warning in &report.warnings {
         output::warning(warning);
     }
+}
+
+fn roles(report: &BackupReport) -> String {
+    let text = match report.roles {
+        Roles::WithPasswords => "with the hashes of their passwords",
+        Roles::WithoutPasswords => "without passwords; --role-passwords adds their hashes",
+        Roles::None => "none, with rows alone",
+    };
+    text.to_owned()
 }
 
 fn encryption(encrypted: bool) -> String {

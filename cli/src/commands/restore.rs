@@ -27,6 +27,7 @@ pub(crate) async fn run(app: &App, args: &args::Restore, json: bool) -> Result<E
         no_tablespaces: args.no_tablespaces,
         clean: args.clean,
         globals: args.globals,
+        role_map: args.role_map.clone(),
     };
     let stop = stop::token();
     let prepared = job.prepare(app).await?;

@@ -17,6 +17,7 @@ pub mod functions;
 pub mod grants;
 pub mod indexes;
 pub mod large_objects;
+mod names;
 pub mod plain;
 pub mod policies;
 pub mod read;

@@ -2,8 +2,8 @@
 //! or named.
 //!
 //! The catalogs are not listed here but asked for: a kind of object that a later PostgreSQL adds is found in its new
-//! catalog and named, instead of being lost because nobody knew it. What is listed are the rows that belong to
-//! another object and are made with it.
+//! catalog and named, instead of being lost because nobody knew it. What is listed are the rows, and the whole catalogs,
+//! that belong to another object and are made with it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -54,6 +54,53 @@ WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relkind = 'r'
   AND NOT c.relisshared AND c.relname <> 'pg_user_mapping'
 ORDER BY c.relname";
 
+/// Catalogs that are not counted by OID, because their rows are parts of objects that stand in other catalogs and are
+/// dumped with them, are made anew by the server, or belong to the whole server (`globals.rs`).
+const NOT_COUNTED: &[&str] = &[
+    "pg_aggregate",
+    "pg_attribute",
+    "pg_depend",
+    "pg_description",
+    "pg_foreign_table",
+    "pg_index",
+    "pg_inherits",
+    "pg_init_privs",
+    "pg_largeobject",
+    "pg_partitioned_table",
+    "pg_range",
+    "pg_seclabel",
+    "pg_sequence",
+    "pg_statistic",
+    "pg_statistic_ext_data",
+    "pg_subscription_rel",
+    "pg_ts_config_map",
+    "pg_user_mapping",
+    // Of the whole server.
+    "pg_auth_members",
+    "pg_authid",
+    "pg_database",
+    "pg_db_role_setting",
+    "pg_parameter_acl",
+    "pg_replication_origin",
+    "pg_shdepend",
+    "pg_shdescription",
+    "pg_shseclabel",
+    "pg_subscription",
+    "pg_tablespace",
+];
+
+/// Catalogs that are neither counted by OID nor known, with their columns that hold OIDs.
+const UNKNOWN_CATALOGS: &str = "\
+SELECT c.relname, pg_catalog.has_table_privilege(c.oid, 'SELECT') AS readable, \
+  (SELECT pg_catalog.string_agg('c.' || pg_catalog.quote_ident(a.attname) || ' >= {FIRST}', ' OR ') \
+   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 \
+     AND a.atttypid = 'pg_catalog.oid'::pg_catalog.regtype) AS users_own \
+FROM pg_catalog.pg_class c \
+WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relkind = 'r' \
+  AND (c.relisshared OR NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a \
+    WHERE a.attrelid = c.oid AND a.attname = 'oid' AND a.attnum > 0)) \
+ORDER BY c.relname";
+
 /// Counts. Returns what the archive would not hold, sorted.
 ///
 /// # Errors
@@ -74,7 +121,34 @@ pub async fn take(catalog: &Catalog, session: &Session) -> Result<Vec<Missing>> 
             missing.extend(identify(catalog, session, (class_oid, &name), &unknown).await?);
         }
     }
+    missing.extend(unknown_catalogs(session).await?);
     missing.sort();
+    Ok(missing)
+}
+
+/// Catalogs that nobody here knows and that hold rows which say something of a user's objects. Rows without any OID in
+/// them cannot be told from `initdb`'s, and count as a user's.
+async fn unknown_catalogs(session: &Session) -> Result<Vec<Missing>> {
+    let mut missing = Vec::new();
+    for row in session.rows(&UNKNOWN_CATALOGS.replace("{FIRST}", &FIRST_NORMAL_OID.to_string())).await? {
+        let name = row.text("relname")?;
+        if NOT_COUNTED.contains(&name) {
+            continue;
+        }
+        let rows = if row.flag("readable")? {
+            let users_own = row.optional("users_own")?.unwrap_or("true");
+            let name = crate::quote::identifier(name);
+            let sql =
+                format!("SELECT pg_catalog.count(*) AS rows FROM pg_catalog.{name} c WHERE {users_own}");
+            match session.row(&sql).await?.number::<u64>("rows")? {
+                0 => continue,
+                rows => format!("{rows} rows"),
+            }
+        } else {
+            "its rows may not be read".to_owned()
+        };
+        missing.push(Missing { kind: "catalog".to_owned(), identity: format!("{name} ({rows})") });
+    }
     Ok(missing)
 }
 

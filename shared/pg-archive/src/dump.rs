@@ -44,6 +44,8 @@ pub struct DumpOptions {
     pub chunk_bytes: u64,
     /// Whether user objects which the archive cannot hold are accepted. They are listed in the plan.
     pub allow_missing: bool,
+    /// Whether the hashes of roles' passwords go into the globals.
+    pub role_passwords: bool,
     /// Names the data file of a table: schema, table, number of the chunk (from 1) if there are several.
     pub table_file: fn(&str, &str, Option<u32>) -> String,
 }
@@ -184,11 +186,12 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
     if !missing.is_empty() && !options.allow_missing {
         return Err(census::refusal(&missing));
     }
-    tables::order_refreshes(&mut catalog, session).await?;
+    tables::order_configuration(&mut catalog, session).await?;
     if !options.selection.schema {
         tables::order_by_foreign_keys(&mut catalog);
     }
     order::read_dependencies(&mut catalog, session).await?;
+    tables::order_refreshes(&mut catalog);
     let sorted = order::sort(&mut catalog)?;
     let mut files = files::plan(&catalog, options);
     files::name_uniquely(&files)?;
@@ -197,7 +200,11 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
     order::link_entries(&catalog, &mut emitted)?;
     files.sort_by(|a, b| b.bytes_estimate.cmp(&a.bytes_estimate).then_with(|| a.name.cmp(&b.name)));
     let tables = table_plans(&catalog, &files)?;
-    let globals = if options.selection.schema { globals::read(session).await? } else { String::new() };
+    let globals = if options.selection.schema {
+        globals::read(session, options.role_passwords).await?
+    } else {
+        String::new()
+    };
     Ok(Plan {
         server: coordinator.server.clone(),
         snapshot: coordinator.snapshot.clone(),

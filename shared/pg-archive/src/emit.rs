@@ -75,6 +75,16 @@ impl<'a> Emitter<'a> {
         self.data_entries.entry(table).or_default().push(entry);
     }
 
+    /// The entries of the rows that must be loaded before those of this object. `pg_dump` only puts them first, which is
+    /// not enough for a parallel restore.
+    pub fn data_entries_before(&self, data: &Object) -> Vec<DumpId> {
+        let tables = data.dependencies.iter().filter_map(|needed| match self.catalog.get(*needed).kind {
+            Kind::TableData { table } => Some(table),
+            _ => None,
+        });
+        tables.filter_map(|table| self.data_entries.get(&table)).flatten().copied().collect()
+    }
+
     /// A number for an entry that stands for no object of its own.
     pub fn next_id(&mut self) -> DumpId {
         let id = DumpId(self.next_id);

@@ -23,6 +23,7 @@ pub mod quote;
 pub mod restore;
 pub mod session;
 pub mod toc;
+mod tokens;
 
 pub use error::{Error, ErrorKind};
 

@@ -23,21 +23,25 @@ use crate::toc::{Entry, Section};
 use crate::{Error, ErrorKind, Result};
 
 mod data;
+mod database;
 mod job;
 mod options;
 mod plan;
 mod progress;
 mod report;
+mod role_map;
 mod schedule;
 mod select;
-pub(crate) mod sql_text;
+mod sql_text;
 mod statements;
 mod target;
 mod worker;
 
+pub use database::database_properties;
 pub use options::{Content, Expected, LeaveOut, RestoreOptions};
 pub use progress::{Event, Progress, Silent};
 pub use report::{LoadedFile, RestoreReport, Times};
+pub use role_map::RoleMap;
 pub use target::{UserObjects, user_objects};
 
 use job::{CancelOnDrop, Job};

@@ -3,7 +3,6 @@
 //! Text rows are what catalogs are read with: the values go into SQL text again, and the simple query
 //! protocol leaves no prepared statement behind for a pooler to trip over.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio_postgres::SimpleQueryMessage;
@@ -82,17 +81,20 @@ impl Session {
         self.client().batch_execute(sql).await.map_err(|error| statement_error(error, sql))
     }
 
+    /// Runs statements that may hold a password: nothing of them is logged, whatever becomes of them.
+    pub async fn execute_unlogged(&self, sql: &str) -> Result<()> {
+        self.client().batch_execute(sql).await.map_err(|error| statement_error(error, "(not shown)"))
+    }
+
     /// Runs one statement and returns all its rows.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Row>> {
         let messages = self.client().simple_query(sql).await.map_err(|error| statement_error(error, sql))?;
-        let mut columns = Arc::new(HashMap::new());
+        let mut columns = Arc::default();
         let mut rows = Vec::new();
         for message in messages {
             match message {
                 SimpleQueryMessage::RowDescription(description) => {
-                    let names =
-                        description.iter().enumerate().map(|(at, column)| (column.name().to_owned(), at));
-                    columns = Arc::new(names.collect());
+                    columns = description.iter().map(|column| column.name().to_owned()).collect();
                 }
                 SimpleQueryMessage::Row(row) => rows.push(Row { columns: Arc::clone(&columns), row }),
                 _ => {}
@@ -115,18 +117,30 @@ impl Session {
 
 /// One row, its values as text.
 pub struct Row {
-    columns: Arc<HashMap<String, usize>>,
+    /// Their names. So few that looking through them takes less time than a hash.
+    columns: Arc<[String]>,
     row: tokio_postgres::SimpleQueryRow,
 }
 
 impl Row {
     /// A value that may be NULL.
     pub fn optional(&self, column: &str) -> Result<Option<&str>> {
-        let at = *self.columns.get(column).ok_or_else(|| {
+        let at = self.columns.iter().position(|name| name == column).ok_or_else(|| {
             Error::new(ErrorKind::Catalog, format!("a catalog query returned no column {column}"))
         })?;
         self.row.try_get(at).map_err(|error| {
-            Error::new(ErrorKind::Catalog, format!("column {column} cannot be read")).because(error)
+            // The driver has no other reason: text that is there is read unless it is not UTF-8.
+            let error = Error::new(ErrorKind::Catalog, format!("the catalogs' {column} is not UTF-8"))
+                .hint(
+                    "A SQL_ASCII database takes any bytes for comments, defaults and definitions, and a backup is UTF-8. \
+                     Change what says it, or use pg_dump for this database.",
+                )
+                .because(error);
+            let oid = self.columns.iter().position(|name| name == "oid");
+            match oid.and_then(|oid| self.row.try_get(oid).ok().flatten()) {
+                Some(oid) => error.on(format!("object with OID {oid}")),
+                None => error,
+            }
         })
     }
 

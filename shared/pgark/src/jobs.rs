@@ -24,6 +24,7 @@ fn whole_database(app: &App) -> DumpOptions {
         lock_timeout: app.settings.lock_timeout,
         chunk_bytes: app.settings.chunk_bytes,
         allow_missing: true,
+        role_passwords: false,
         table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Child, ChildStdin, Stdio};
 
 use pgark_tests::postgres::{SUPERUSER, client};
-use pgark_tests::wait_until;
+use pgark_tests::{Fault, FaultProxy, Postgres, wait_until};
 use serde_json::json;
 
 use super::place::Place;
@@ -144,11 +144,61 @@ fn rows_that_a_policy_hides_are_never_left_out_silently() -> Result {
     Ok(())
 }
 
+/// A server that says of itself that it is newer than any that there is. Its catalogs are those of an older one, so the
+/// census finds all that it looks for, and the backup is good.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_newer_than_tested_is_backed_up_with_a_warning() -> Result {
+    let server = Postgres::shared(18)?;
+    let source = Source::on(server, "create table t as select 1 as i")?;
+    let proxy = FaultProxy::start(([127, 0, 0, 1], server.port()).into()).await?;
+    assert!(source.query("show server_version_num")?.starts_with("18000"));
+    proxy.set(Fault::Rewrite("18000", "21000")).await?;
+    let place = Place::folder()?;
+    let report = backup_through(&source.url_through(&proxy), &place)?.run()?.done()?;
+    let warned = |warnings: &serde_json::Value| {
+        let warnings = warnings.to_string();
+        warnings.contains("the server is PostgreSQL 21, newer than 18") && warnings.contains("census")
+    };
+    assert!(warned(&report["warnings"]), "{report}");
+    // The manifest keeps it.
+    let show = Pgark::new(["show", "latest", "--json"])?.set_all(place.variables()).run()?.done()?;
+    assert!(warned(&show["manifest"]["warnings"]), "{show}");
+    let people = backup_through(&source.url_through(&proxy), &place)?.without("--json").run()?;
+    assert!(people.err.contains("PostgreSQL 21, newer than 18"), "{people}");
+    Ok(())
+}
+
+/// The check before the first row cannot see what happens after it. Then the sessions' own setting makes the server
+/// refuse: with `row_security = on` this backup would be complete, with one row of two.
+#[test]
+fn row_security_that_comes_to_apply_in_the_midst_of_a_backup_fails_it() -> Result {
+    let source = Source::large()?;
+    source.load(
+        "create table public.tenants (i int); insert into public.tenants values (1), (2);
+         alter table public.tenants enable row level security;
+         create policy first_only on public.tenants using (i = 1);",
+    )?;
+    let (url, role) = source.role("bypassrls")?;
+    source.query(&format!("grant select on all tables in schema public to {role}"))?;
+    let place = Place::folder()?;
+    // The largest table goes first, and this is the second.
+    let running = backup_through(&url, &place)?.start()?;
+    source.copying()?;
+    source.query(&format!("alter role {role} nobypassrls"))?;
+    let parts = ["table public.tenants", "row-level security"];
+    running.end()?.failed(1, "postgres.permission", &parts)?;
+    source.is_left_alone()?;
+    place.is_untouched()
+}
+
 /// Every kind of object that PostgreSQL has can be dumped. One that a later version adds stands in a catalog that
 /// pgark does not know; this one is such a catalog.
 const LATER_KIND: &str = "create table t as select 1 as i; set allow_system_table_mods = on;
     create table pg_catalog.pg_later_kind (oid oid primary key, latname name);
-    insert into pg_catalog.pg_later_kind values (99999, 'x'), (12, 'made by initdb');";
+    insert into pg_catalog.pg_later_kind values (99999, 'x'), (12, 'made by initdb');
+    create table pg_catalog.pg_later_part (latpid oid, latpno integer);
+    insert into pg_catalog.pg_later_part values (99999, 1), (99999, 2), (12, 1);
+    create table pg_catalog.pg_later_of_initdb (latioid oid); insert into pg_catalog.pg_later_of_initdb values (12);";
 
 #[test]
 fn what_cannot_be_dumped_is_named_and_only_left_out_on_request() -> Result {
@@ -156,14 +206,15 @@ fn what_cannot_be_dumped_is_named_and_only_left_out_on_request() -> Result {
     let place = Place::folder()?;
     let backup = || source.backup(&place);
     let object = "row of pg_later_kind OID 99999";
-    backup()?.run()?.failed(1, "dump.census", &[object, "--allow-missing"])?;
+    let parts = "catalog pg_later_part (2 rows)";
+    backup()?.run()?.failed(1, "dump.census", &["2 user objects", parts, object, "--allow-missing"])?;
     source.is_left_alone()?;
     place.is_untouched()?;
 
     let report = backup()?.with(["--allow-missing"]).run()?.done()?;
-    assert_eq!(report["missing"], json!([object]));
+    assert_eq!(report["missing"], json!([parts, object]));
     let show = Pgark::new(["show", "latest", "--json"])?.set_all(place.variables()).run()?.done()?;
-    assert!(show.to_string().contains(&format!("\"allow_missing\":[\"{object}\"]")), "{show}");
+    assert!(show.to_string().contains(&format!("\"allow_missing\":[\"{parts}\",\"{object}\"]")), "{show}");
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! Databases that need a test of their own.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -33,37 +32,6 @@ fn values_of_100_mb_come_back() -> Result {
     for way in [Way::Pgark("2"), Way::Stock(PgRestore::V18, "1")] {
         let restored = way.restore(server, &vault).with_context(|| format!("{way:?}"))?;
         assert_eq!(restored.query(MEASURE)?, before, "{way:?}");
-    }
-    Ok(())
-}
-
-/// Text in other encodings than UTF-8: LATIN1 is converted on the way and back, and the bytes of a database that never
-/// said what they mean are kept. A new database has the encoding of the original.
-#[test]
-fn other_encodings_come_back() -> Result {
-    const MEASURE: &str = "select string_agg(encode(convert_to(t, getdatabaseencoding()), 'hex'), ',' order by id), \
-                           getdatabaseencoding() from texts";
-    let server = Postgres::shared(16)?;
-    for (encoding, bytes) in [("LATIN1", "e9,20e4"), ("SQL_ASCII", "e9,ff80")] {
-        let options = format!("encoding '{encoding}' lc_collate 'C' lc_ctype 'C' template template0");
-        let source =
-            server.create_database_named(&format!("source_{}", encoding.to_lowercase()), &options)?;
-        let texts = bytes.replace(',', "'), ('");
-        source.query(&format!(
-            "create table texts (id integer generated always as identity, t text);
-             insert into texts (t) select convert_from(decode(b, 'hex'), '{encoding}') from (values ('{texts}')) v (b);"
-        ))?;
-        let before = source.query(MEASURE)?;
-        assert_eq!(before, format!("{bytes}|{encoding}"));
-        let vault = Vault::new()?;
-        vault.backup(&source.url(), &[])?;
-        let restored = Way::Pgark("1").restore(server, &vault)?;
-        assert_eq!(restored.query(MEASURE)?, before);
-        // pg_restore takes no encoding from an archive, so the database must have it already.
-        let name = format!("stock_{}", encoding.to_lowercase());
-        let stock = server.create_database_named(&name, &options)?;
-        PgRestore::V15.run(server, &stock.url(), &["--jobs", "1"], &vault.fetch()?)?;
-        assert_eq!(stock.query(MEASURE)?, before);
     }
     Ok(())
 }
@@ -103,48 +71,6 @@ fn columns_keep_their_values_in_another_order() -> Result {
             let values = restored.query("select own, b, a, later from child")?;
             assert_eq!(values, "own|b of child|3|4", "{}", context());
         }
-    }
-    Ok(())
-}
-
-/// The tables that an extension declares as its configuration keep the rows that a user added, and no others.
-#[test]
-fn configuration_tables_of_extensions_keep_their_rows() -> Result {
-    let folder = tempfile::tempdir()?;
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-    let extension = folder.path().join("extension");
-    fs::create_dir(&extension)?;
-    fs::write(extension.join("configured.control"), "default_version = '1'\nrelocatable = false\n")?;
-    fs::write(
-        extension.join("configured--1.sql"),
-        "create table settings (name text primary key, value text, standard boolean default false);
-         insert into settings values ('shipped', 'by the extension', true);
-         create sequence counter;
-         create table not_configuration (i integer);
-         select pg_catalog.pg_extension_config_dump('settings', 'where not standard');
-         select pg_catalog.pg_extension_config_dump('counter', '');",
-    )?;
-    // PostgreSQL 18 looks for extensions elsewhere, too.
-    let path = format!("{}:$system", folder.path().display());
-    let server = Postgres::options(18).setting("extension_control_path", &path).start()?;
-    let source = server.create_database("configured")?;
-    source.query(
-        "create schema conf; create extension configured schema conf;
-         insert into conf.settings values ('ours', 'added'), ('\\.', null);
-         insert into conf.not_configuration values (1);
-         select nextval('conf.counter'), nextval('conf.counter');",
-    )?;
-    let before = Text::of(&source.url())?;
-    let vault = Vault::new()?;
-    vault.backup(&source.url(), &[])?;
-    let by_pg_restore = server.create_database("by_pg_restore")?;
-    PgRestore::V18.run(&server, &by_pg_restore.url(), &["--jobs=2"], &vault.fetch()?)?;
-    let by_pgark = server.create_database("by_pgark")?;
-    vault.run(&["restore", "latest", "--to", &by_pgark.url()], &[])?;
-    for restored in [by_pg_restore, by_pgark] {
-        before.must_equal(&Text::of(&restored.url())?)?;
-        let rows = restored.query("select count(*), count(*) filter (where standard) from conf.settings")?;
-        assert_eq!(rows, "3|1");
     }
     Ok(())
 }

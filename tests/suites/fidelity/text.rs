@@ -5,9 +5,13 @@
 //! together, because which partition they belong to changes with the OIDs of an enum's labels.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use anyhow::bail;
 use pgark_tests::postgres::dump_text;
+use pgark_tests::postgres_15;
+
+use crate::vault::succeed;
 
 const ROWS_FOLLOW: &str = " FROM stdin;";
 
@@ -21,7 +25,14 @@ pub(crate) struct Text {
 impl Text {
     /// Dumps a database with pg_dump 18.
     pub(crate) fn of(url: &str) -> anyhow::Result<Self> {
-        Self::parse(&dump_text(url, &[])?)
+        Self::parse(&dump_text(url, &["--encoding=UTF8"])?)
+    }
+
+    /// Dumps a database with pg_dump 15.
+    pub(crate) fn by_pg_dump_15(url: &str) -> anyhow::Result<Self> {
+        let mut pg_dump = Command::new(postgres_15("pg_dump")?);
+        let text = succeed(pg_dump.args(["--restrict-key=pgark", "--dbname", url]))?.stdout;
+        Self::parse(std::str::from_utf8(&text)?)
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {

@@ -14,7 +14,7 @@ use crate::session::Session;
 pub struct Comments {
     /// `pg_description`.
     pub comments: HashMap<Address, Vec<(i32, String)>>,
-    /// `pg_seclabel`: column, provider, label.
+    /// `pg_seclabel` and `pg_shseclabel`: column, provider, label.
     pub labels: HashMap<Address, Vec<(i32, String, String)>>,
 }
 
@@ -37,7 +37,10 @@ pub async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
     }
     let rows = session
         .rows(
-            "SELECT label, provider, classoid, objoid, objsubid FROM pg_catalog.pg_seclabel \
+            // Subscriptions are the server's, and so are their labels; their comments are not.
+            "SELECT label, provider, classoid, objoid, objsubid FROM pg_catalog.pg_seclabel UNION ALL \
+             SELECT label, provider, classoid, objoid, 0 FROM pg_catalog.pg_shseclabel \
+             WHERE classoid = 'pg_catalog.pg_subscription'::pg_catalog.regclass \
              ORDER BY classoid, objoid, objsubid, provider",
         )
         .await?;

@@ -105,9 +105,9 @@ async fn read_columns(catalog: &mut Catalog, session: &Session) -> Result<()> {
     let rows = session
         .rows(
             "SELECT a.attrelid, a.attnum, a.attname, a.attacl FROM pg_catalog.pg_attribute a \
-             LEFT JOIN pg_catalog.pg_init_privs p ON p.objoid = a.attrelid AND p.objsubid = a.attnum \
-                 AND p.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-             WHERE NOT a.attisdropped AND (a.attacl IS NOT NULL OR p.initprivs IS NOT NULL) \
+             WHERE NOT a.attisdropped AND (a.attacl IS NOT NULL OR (a.attrelid, a.attnum) IN \
+                 (SELECT objoid, objsubid FROM pg_catalog.pg_init_privs \
+                  WHERE classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid <> 0)) \
              ORDER BY a.attrelid, a.attnum",
         )
         .await?;
@@ -187,6 +187,16 @@ fn emit_list(
     };
     let on: Vec<_> = [Some(object.id), alternative].into_iter().flatten().collect();
     (!sql.is_empty()).then(|| out.attach(object, tag, "ACL", sql, &on))
+}
+
+/// The statements for the privileges of what all databases share: kind and quoted name, owner, actual and default list.
+pub(crate) fn shared(
+    (kind, name): (&str, &str),
+    owner: &str,
+    (acl, default): (&str, &str),
+    version_num: u32,
+) -> Result<String> {
+    Target { prefix: "", kind, schema: "", name, column: None, owner, version_num }.commands(acl, default)
 }
 
 /// Writes the entry of default privileges (`dumpDefaultACL`, `buildDefaultACLCommands`). They name the role

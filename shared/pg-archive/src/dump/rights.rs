@@ -145,30 +145,35 @@ async fn oids_of(session: &Session, sql: &str) -> Result<BTreeSet<u32>> {
     session.rows(sql).await?.iter().map(|row| row.number("oid")).collect()
 }
 
-/// The error that names what the role lacks. Role and objects come quoted.
+/// The error that names what the role lacks: all of it, for whoever grants rights does it once. Role and objects come
+/// quoted.
 fn refusal(role: &str, version_num: u32, lacks: &[Lack]) -> Error {
-    const SHOWN: usize = 20;
-    let shown = lacks.iter().take(SHOWN).map(|Lack { object, cure }| format!("{object}: {cure}"));
-    let mut message = format!(
+    let objects: Vec<&str> = lacks.iter().map(|lack| lack.object.as_str()).collect();
+    let message = format!(
         "permission denied: role {role} may not read all that is to be dumped ({} in all): {}",
         lacks.len(),
-        shown.collect::<Vec<_>>().join("; ")
+        objects.join("; ")
     );
-    if lacks.len() > SHOWN {
-        message.push_str("; …");
+    let mut cures: Vec<String> = Vec::new();
+    for Lack { cure, .. } in lacks {
+        let line = format!("\n  {cure};");
+        if !cures.contains(&line) {
+            cures.push(line);
+        }
     }
     // The role came with 14.
     let shortcut = if version_num >= 140_000 {
         format!(
-            " GRANT pg_read_all_data TO {role} stands for every GRANT among them, also on future tables; row security \
-             needs BYPASSRLS beside it."
+            " GRANT pg_read_all_data TO {role} stands for every GRANT among them, also on future tables, and is the \
+             only way where nobody may grant on system catalogs; row security needs BYPASSRLS beside it."
         )
     } else {
         String::new()
     };
     Error::new(ErrorKind::Permission, message).hint(format!(
-        "Run these statements, or back up as a role that owns the tables or as a superuser.{shortcut} No rows were \
-         read."
+        "Run these statements as a superuser or as who owns the objects:{}\nOr back up as a role that may read all of \
+         it.{shortcut} No rows were read.",
+        cures.concat()
     ))
 }
 
@@ -191,19 +196,27 @@ mod tests {
         assert_eq!(
             error.message,
             "permission denied: role \"Backup\" may not read all that is to be dumped (2 in all): \
-             table public.t1: GRANT SELECT ON TABLE public.t1 TO \"Backup\"; \
-             table public.t2: GRANT SELECT ON TABLE public.t2 TO \"Backup\""
+             table public.t1; table public.t2"
         );
-        assert!(!error.hint.unwrap().contains("pg_read_all_data"), "13 has no such role");
+        let hint = error.hint.unwrap();
+        let cures = "\n  GRANT SELECT ON TABLE public.t1 TO \"Backup\";\n  GRANT SELECT ON TABLE public.t2 TO \"Backup\";\n";
+        assert!(hint.contains(cures), "{hint}");
+        assert!(!hint.contains("pg_read_all_data"), "13 has no such role");
     }
 
     #[test]
-    fn a_long_list_is_cut_but_counted() {
-        let error = refusal("\"Backup\"", 140_000, &lacks(21));
-        assert!(error.message.contains("(21 in all)"), "{}", error.message);
-        assert!(error.message.contains("public.t20:") && !error.message.contains("public.t21:"));
-        assert!(error.message.ends_with("; …"), "{}", error.message);
-        assert!(error.hint.unwrap().contains("GRANT pg_read_all_data TO \"Backup\""));
+    fn a_long_list_is_whole_and_no_cure_is_said_twice() {
+        let mut many = lacks(100);
+        many.extend(lacks(1));
+        let error = refusal("\"Backup\"", 140_000, &many);
+        assert!(
+            error.message.contains("(101 in all)") && error.message.contains("public.t100"),
+            "{}",
+            error.message
+        );
+        let hint = error.hint.unwrap();
+        assert_eq!(hint.matches("TABLE public.t1 TO").count(), 1);
+        assert!(hint.contains("public.t100") && hint.contains("GRANT pg_read_all_data TO \"Backup\""));
     }
 
     #[test]

@@ -23,8 +23,6 @@ enum State {
 /// Statements that are being read.
 pub(crate) struct SqlText {
     standard_conforming_strings: bool,
-    /// A batch is returned when it is this long.
-    batch_bytes: usize,
     buffer: Vec<u8>,
     state: State,
     /// Where the last whole statement in the buffer ends.
@@ -33,21 +31,7 @@ pub(crate) struct SqlText {
 
 impl SqlText {
     pub(crate) fn new(standard_conforming_strings: bool) -> Self {
-        let batch_bytes = BATCH_BYTES;
-        Self { standard_conforming_strings, batch_bytes, buffer: Vec::new(), state: State::Outside, whole: 0 }
-    }
-
-    /// The statements of a text, one by one.
-    pub(crate) fn statements(text: &str) -> Result<Vec<String>> {
-        let mut sql = Self { batch_bytes: 1, ..Self::new(true) };
-        let mut statements = Vec::new();
-        for byte in text.as_bytes() {
-            statements.extend(sql.push(&[*byte])?);
-        }
-        sql.finish().map(|last| {
-            statements.extend(last);
-            statements
-        })
+        Self { standard_conforming_strings, buffer: Vec::new(), state: State::Outside, whole: 0 }
     }
 
     /// Takes more text, and returns a batch if there is enough for one.
@@ -70,7 +54,7 @@ impl SqlText {
         if self.buffer.len() - self.whole > STATEMENT_BYTES_MAX {
             return Err(Error::new(ErrorKind::Archive, "holds a statement longer than 256 MiB"));
         }
-        if self.whole < self.batch_bytes {
+        if self.whole < BATCH_BYTES {
             return Ok(None);
         }
         self.take().map(Some)
@@ -123,11 +107,6 @@ mod tests {
         let batches = batches(&text, 10_000, true).unwrap();
         assert!(batches.len() > 3 && batches.iter().all(|batch| batch.trim_end().ends_with("');")));
         assert_eq!(batches.concat().trim_end(), text.trim_end());
-    }
-
-    #[test]
-    fn statements_come_one_by_one() {
-        assert_eq!(SqlText::statements("A 'x;';B \";\";\n").unwrap(), ["A 'x;';", "B \";\";"]);
     }
 
     #[test]

@@ -74,7 +74,8 @@ impl<S: ArchiveSource> Worker<S> {
     async fn execute(&self, entry: &Entry, sql: &str) -> Result<()> {
         // What is in these may be a password.
         let quotable = !matches!(entry.desc.as_str(), "USER MAPPING" | "SERVER" | "SUBSCRIPTION");
-        let result = self.session.execute(sql).await;
+        let result =
+            if quotable { self.session.execute(sql).await } else { self.session.execute_unlogged(sql).await };
         result.map_err(|error| locate(error, if quotable { sql } else { "" }).on(entry.label()))
     }
 }

@@ -1,4 +1,4 @@
-//! Reads a table of contents: `toc.dat` of our own archives, and of `pg_dump -Fd` from PostgreSQL 9.0 to 16.
+//! Reads a table of contents: `toc.dat` of our own archives, and of `pg_dump -Fd` from PostgreSQL 9.0 to 18.
 //!
 //! The bytes may be damaged or hostile. Nothing is allocated for what a length or a count promises, only for
 //! bytes that are there; every error says at which byte and in which entry it was found.
@@ -10,12 +10,14 @@ use super::{CalendarTime, Entry, Header, Section};
 use crate::catalog::{Address, DumpId};
 use crate::{Error, ErrorKind, Result};
 
-/// The head versions (minor numbers of 1.x) that are read. 1.12 came with 9.0, 1.15 is 16's.
-const HEAD_MINORS: std::ops::RangeInclusive<u8> = 12..=15;
+/// The head versions (minor numbers of 1.x) that are read. 1.12 came with 9.0, 1.16 is 17's and 18's.
+const HEAD_MINORS: std::ops::RangeInclusive<u8> = 12..=16;
 /// From here on entries name their table access method.
 const MINOR_WITH_ACCESS_METHOD: u8 = 14;
 /// From here on the head names a compression algorithm in one byte, in place of a level.
 const MINOR_WITH_COMPRESSION_BYTE: u8 = 15;
+/// From here on entries have the `relkind` of their relation.
+const MINOR_WITH_RELKIND: u8 = 16;
 /// `archDirectory`.
 const FORMAT_DIRECTORY: u8 = 5;
 
@@ -61,9 +63,9 @@ impl<'a> Reader<'a> {
         let [major, minor, revision] = [self.byte()?, self.byte()?, self.byte()?];
         if major != 1 || !HEAD_MINORS.contains(&minor) {
             let message =
-                format!("its head has version {major}.{minor}-{revision}, and 1.12 to 1.15 are read");
+                format!("its head has version {major}.{minor}-{revision}, and 1.12 to 1.16 are read");
             return Err(Error::new(ErrorKind::Archive, message)
-                .hint("Archives of pg_dump 17 and newer are restored with pg_restore."));
+                .hint("Archives of newer releases of pg_dump are restored with their pg_restore."));
         }
         self.minor = minor;
         let int_bytes = self.byte()?;
@@ -118,6 +120,9 @@ impl<'a> Reader<'a> {
         let schema = self.text()?;
         let tablespace = self.text()?;
         let table_access_method = if self.minor >= MINOR_WITH_ACCESS_METHOD { self.text()? } else { None };
+        if self.minor >= MINOR_WITH_RELKIND {
+            self.int()?; // tells views from tables for --no-table-access-method; the kind says as much
+        }
         let owner = self.text()?;
         if self.some_text("no word on WITH OIDS")? != "false" {
             return Err(self.damaged("a table WITH OIDS, which no server since PostgreSQL 12 can hold,"));

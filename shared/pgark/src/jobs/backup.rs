@@ -35,6 +35,20 @@ pub struct Backup {
     pub exclude_schemas: Vec<String>,
     /// Go on although user objects exist that a backup cannot hold yet.
     pub allow_missing: bool,
+    /// Put the hashes of roles' passwords into the globals, which needs the right to read them.
+    pub role_passwords: bool,
+}
+
+/// What a backup holds of the cluster's roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Roles {
+    /// Nothing: only rows were asked for.
+    None,
+    /// All but their passwords.
+    WithoutPasswords,
+    /// All.
+    WithPasswords,
 }
 
 /// What a backup, or the plan of one, came to.
@@ -70,6 +84,8 @@ pub struct BackupReport {
     pub stored_bytes: u64,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// What it holds of the cluster's roles.
+    pub roles: Roles,
     /// User objects that are not in it, accepted by `allow_missing`.
     pub missing: Vec<String>,
     /// What a user should know.
@@ -111,7 +127,7 @@ impl Backup {
             }
         };
         if self.dry_run {
-            let report = record::planned(app, &dump.plan, &place, &encryption, started);
+            let report = record::planned(self, app, &dump.plan, &place, &encryption, started);
             dump.abandon().await;
             return Ok(report);
         }
@@ -129,6 +145,10 @@ impl Backup {
         if self.schema_only && self.data_only {
             return Err(Error::new(ErrorKind::Usage, "schema only and data only leave nothing to back up")
                 .hint("Give one of --schema-only and --data-only."));
+        }
+        if self.role_passwords && self.data_only {
+            return Err(Error::new(ErrorKind::Usage, "rows alone hold no roles, and so no passwords")
+                .hint("Leave one of --role-passwords and --data-only away."));
         }
         let mut problems = Vec::new();
         let mut patterns = |texts: &[String]| -> Vec<NamePattern> {
@@ -154,6 +174,7 @@ impl Backup {
             lock_timeout: app.settings.lock_timeout,
             chunk_bytes: app.settings.chunk_bytes,
             allow_missing: self.allow_missing,
+            role_passwords: self.role_passwords,
             table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
         })
     }

@@ -7,7 +7,10 @@ use pg_archive::connect::Target;
 use pg_archive::fingerprint::Fingerprint;
 use pg_archive::globals;
 use pg_archive::quote;
-use pg_archive::restore::{Content, Expected, LeaveOut, Progress, RestoreOptions, restore, user_objects};
+use pg_archive::restore::{
+    Content, Expected, LeaveOut, Progress, RestoreOptions, RoleMap, database_properties, restore,
+    user_objects,
+};
 use pg_archive::session::Session;
 use pg_archive::toc::{self, Entry};
 use serde::{Deserialize, Serialize};
@@ -48,6 +51,8 @@ pub struct Restore {
     pub clean: bool,
     /// Make the backup's roles, memberships, settings and tablespaces first.
     pub globals: bool,
+    /// Roles that have other names at the target: `OLD=NEW` each.
+    pub role_map: Vec<String>,
 }
 
 /// A restore that could begin: everything was read and checked, nothing was changed.
@@ -56,6 +61,7 @@ pub struct Prepared {
     create: Option<CreateDatabase>,
     /// The text of the globals, if they are wanted, and where to connect for them.
     globals: Option<(Target, String)>,
+    role_map: RoleMap,
     options: RestoreOptions,
     entries: Vec<Entry>,
     reader: Arc<BackupReader>,
@@ -113,15 +119,20 @@ impl Restore {
     pub(crate) async fn prepare_on(&self, app: &App, to: Target) -> Result<Prepared> {
         let started = (app.outside.now)();
         let options = self.options(app)?;
+        let role_map = RoleMap::parse(&self.role_map)?;
         let filter = Filter { source: self.source.clone(), tier: None };
         let backup = app.repository.resolve(&self.backup, &filter).await?;
         let manifest = app.repository.load_manifest(&backup).await?;
         let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
-        let (_, entries) = toc::read::read(&reader.toc().await?)?;
+        let (_, mut entries) = toc::read::read(&reader.toc().await?)?;
+        let globals = if self.globals { Some((to.clone(), reader.globals().await?)) } else { None };
+        let globals_text = globals.as_ref().map(|(_, text)| text.as_str());
+        role_map.check_known(&entries, globals_text)?;
+        role_map.rename(&mut entries)?;
         let manifest = reader.manifest();
         let session = Session::open(&to).await?;
+        role_map.check_target(&session, &globals_text.map(globals::roles_made).unwrap_or_default()).await?;
         let warnings = older_server(manifest, &session).into_iter().collect();
-        let globals = if self.globals { Some((to.clone(), reader.globals().await?)) } else { None };
         let (target, create, present) = if let Some(name) = &self.create {
             refuse_existing(&session, name).await?;
             let statement = create_statement(name, manifest, &entries);
@@ -136,6 +147,7 @@ impl Restore {
             target,
             create,
             globals,
+            role_map,
             options,
             entries,
             reader: Arc::new(reader),
@@ -208,6 +220,17 @@ impl Prepared {
         (self.options.clean && self.present > 0).then(|| self.target.database())
     }
 
+    /// What the backup says of the database itself, for one that is made of all of it.
+    fn database_properties(&self) -> Vec<(String, String)> {
+        let whole = self.options.tables.is_empty() && self.options.schemas.is_empty();
+        match &self.create {
+            Some(_) if whole => {
+                database_properties(&self.entries, self.target.database(), self.options.leave_out)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The manifest of the backup.
     pub fn manifest(&self) -> &Manifest {
         self.reader.manifest()
@@ -223,13 +246,20 @@ impl Prepared {
     /// # Errors
     /// On the first statement or file that fails. The target then holds a part of the backup.
     pub async fn run(
-        self,
+        mut self,
         app: &App,
         progress: Arc<dyn Progress>,
         stop: &CancellationToken,
     ) -> Result<RestoreReport> {
         if let Some((server, text)) = &self.globals {
-            globals::apply(&Session::open(server).await?, text).await?;
+            let LeaveOut { tablespaces, privileges, .. } = self.options.leave_out;
+            let wanted = globals::Wanted {
+                roles: self.role_map.clone(),
+                tablespaces: !tablespaces,
+                privileges: !privileges,
+            };
+            let applied = globals::apply(&Session::open(server).await?, text, &wanted).await?;
+            self.warnings.extend(applied.warnings);
         }
         if let Some(create) = &self.create {
             let session = Session::open(&create.through).await?;
@@ -243,6 +273,10 @@ impl Prepared {
         let target = self.target();
         let backup = self.manifest().id;
         let reader = Arc::clone(&self.reader);
+        let properties = self.database_properties();
+        if let Some(create) = &self.create {
+            try_properties(&create.through, &properties, &target).await?;
+        }
         let done = restore(self.target, self.entries, self.reader, self.options, progress, stop).await;
         let done = done.map_err(|error| match self.create {
             Some(_) => {
@@ -250,11 +284,14 @@ impl Prepared {
             }
             None => error,
         })?;
+        if let Some(create) = &self.create {
+            run_properties(&create.through, &properties, &target).await?;
+        }
         Ok(RestoreReport {
             backup,
             target,
-            entries: done.entries_done,
-            entries_left_out: done.entries_left_out,
+            entries: done.entries_done + properties.len(),
+            entries_left_out: done.entries_left_out - properties.len(),
             rows: done.files.values().filter(|file| file.is_table()).map(|file| file.fingerprint.rows).sum(),
             files: done.files.len(),
             seconds: (app.outside.now)().duration_since(self.started).as_secs_f64(),
@@ -265,6 +302,42 @@ impl Prepared {
             warnings: self.warnings,
         })
     }
+}
+
+/// Tries what the database itself is to be like, and takes it back, while it is still empty: what the target will refuse
+/// is better known before hours of loading than after.
+async fn try_properties(through: &Target, properties: &[(String, String)], target: &str) -> Result<()> {
+    let hint = format!(
+        "Make its roles first, or with --globals; or leave this out with --no-owner or --no-privileges. The new database \
+         on {target} is empty. Drop it."
+    );
+    set_properties(through, properties, "ROLLBACK", &hint).await
+}
+
+/// What the database itself is like, once all is in it.
+async fn run_properties(through: &Target, properties: &[(String, String)], target: &str) -> Result<()> {
+    let hint = format!(
+        "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges and \
+         settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
+    );
+    set_properties(through, properties, "COMMIT", &hint).await
+}
+
+async fn set_properties(
+    through: &Target,
+    properties: &[(String, String)],
+    end: &str,
+    hint: &str,
+) -> Result<()> {
+    if properties.is_empty() {
+        return Ok(());
+    }
+    let session = Session::open(through).await?;
+    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; BEGIN").await?;
+    for (label, sql) in properties {
+        session.execute(sql).await.map_err(|error| error.on(label.clone()).hint(hint))?;
+    }
+    Ok(session.execute(end).await?)
 }
 
 /// Definitions of a newer server may say what an older one does not know.

@@ -228,9 +228,9 @@ async fn restore(
 }
 
 /// The name for our own server's superuser.
-fn superuser(globals: &str) -> Result<String> {
+fn superuser(globals: &str) -> String {
     // A name that nobody has, where no role of the source is a superuser.
-    Ok(globals::superuser(globals)?.unwrap_or_else(|| "pgark_embedded".to_owned()))
+    globals::superuser(globals).unwrap_or_else(|| "pgark_embedded".to_owned())
 }
 
 /// Does something unless the user ends it first.

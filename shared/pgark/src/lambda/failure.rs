@@ -63,7 +63,8 @@ pub(super) fn line(error: &Error) -> String {
     let first = lines.next().unwrap_or_default().to_owned();
     let rest = lines.collect::<Vec<_>>().join(" ");
     let text = if rest.is_empty() { first } else { format!("{first}: {rest}") };
-    match error.hint_text() {
+    let hint = error.hint_text().map(|hint| hint.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+    match hint {
         Some(hint) if text.ends_with('.') => format!("{text} {hint}"),
         Some(hint) => format!("{text}. {hint}"),
         None => text,

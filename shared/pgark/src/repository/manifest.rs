@@ -113,6 +113,8 @@ pub struct BackupOptions {
     pub exclude_schemas: Vec<String>,
     /// Large objects were left out.
     pub exclude_large_objects: bool,
+    /// The globals hold the hashes of roles' passwords.
+    pub role_passwords: bool,
 }
 
 /// The rows of a table.

@@ -141,6 +141,8 @@ impl Target<'_> {
             "SCHEMA" | "SCHEMAS" => vec![CREATE, USAGE],
             "LANGUAGE" | "TYPE" | "TYPES" | "FOREIGN DATA WRAPPER" | "FOREIGN SERVER" => vec![USAGE],
             "LARGE OBJECT" | "LARGE OBJECTS" => vec![SELECT, UPDATE],
+            "TABLESPACE" => vec![CREATE],
+            "PARAMETER" => vec![('s', "SET"), ('A', "ALTER SYSTEM")],
             "DATABASE" => vec![CREATE, ('c', "CONNECT"), ('T', "TEMPORARY")],
             kind => {
                 let message = format!("privileges on a {kind} are not known");

@@ -18,24 +18,20 @@ pub(super) async fn read(catalog: &mut Catalog, session: &Session) -> Result<()>
     Ok(())
 }
 
+/// What implements a constraint is not asked for its definition, which is most of the work: its constraint makes it.
+///
 /// An index that is not valid was left behind by a failed CREATE INDEX CONCURRENTLY, except on a partitioned
 /// table, where it waits for indexes of partitions.
 fn query(version_num: u32, tables: &str) -> String {
     let nulls_not_distinct = if version_num >= 150_000 { "i.indnullsnotdistinct" } else { "false" };
     let period = if version_num >= 180_000 { "coalesce(c.conperiod, false)" } else { "false" };
-    let targets = |what: &str| {
-        format!(
-            "(SELECT pg_catalog.array_agg({what} ORDER BY attnum) FROM pg_catalog.pg_attribute \
-             WHERE attrelid = i.indexrelid AND attstattarget >= 0)"
-        )
-    };
     format!(
         "SELECT t.tableoid, t.oid, i.indrelid, t.relname, \
-         pg_catalog.pg_get_indexdef(i.indexrelid) AS definition, \
+         CASE WHEN c.oid IS NULL THEN pg_catalog.pg_get_indexdef(i.indexrelid) END AS definition, \
          i.indkey, i.indnkeyatts, i.indisclustered, i.indisreplident, \
          {nulls_not_distinct} AS nulls_not_distinct, {period} AS period, \
          coalesce(inh.inhparent, 0) AS parent, t.reloptions, \
-         {target_columns} AS target_columns, {target_values} AS target_values, \
+         targets.columns AS target_columns, targets.values AS target_values, \
          (SELECT spcname FROM pg_catalog.pg_tablespace s WHERE s.oid = t.reltablespace) AS tablespace, \
          c.contype, c.conname, c.condeferrable, c.condeferred, c.tableoid AS contableoid, c.oid AS conoid, \
          CASE WHEN c.contype = 'x' THEN pg_catalog.pg_get_constraintdef(c.oid, false) END AS condef \
@@ -46,10 +42,11 @@ fn query(version_num: u32, tables: &str) -> String {
          LEFT JOIN pg_catalog.pg_constraint c ON (i.indrelid = c.conrelid \
          AND i.indexrelid = c.conindid AND c.contype IN ('p','u','x')) \
          LEFT JOIN pg_catalog.pg_inherits inh ON (inh.inhrelid = i.indexrelid) \
+         LEFT JOIN (SELECT attrelid, pg_catalog.array_agg(attnum ORDER BY attnum) AS columns, \
+         pg_catalog.array_agg(attstattarget ORDER BY attnum) AS values FROM pg_catalog.pg_attribute \
+         WHERE attstattarget >= 0 AND attnum > 0 GROUP BY attrelid) targets ON (targets.attrelid = i.indexrelid) \
          WHERE (i.indisvalid OR t2.relkind = 'p') AND i.indisready \
-         ORDER BY i.indrelid, t.relname",
-        target_columns = targets("attnum"),
-        target_values = targets("attstattarget"),
+         ORDER BY i.indrelid, t.relname"
     )
 }
 
@@ -80,7 +77,10 @@ fn index(table: DumpId, row: &Row) -> Result<Index> {
         table,
         parent_oid: row.number("parent")?,
         constraint: None,
-        definition: row.string("definition")?,
+        definition: match row.optional("contype")? {
+            Some(_) => String::new(),
+            None => row.string("definition")?,
+        },
         columns: row.numbers("indkey")?,
         key_columns: row.number("indnkeyatts")?,
         nulls_not_distinct: row.flag("nulls_not_distinct")?,

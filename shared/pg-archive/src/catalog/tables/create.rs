@@ -251,9 +251,11 @@ fn column_properties(catalog: &Catalog, table: &Table, column: &Column, qualifie
         alter(format!("SET ({})", column.options));
     }
     if table.relkind == 'f' && !column.foreign_options.is_empty() {
+        // pg_dump 18 says ONLY; options of columns are not inherited either way.
+        let only = if catalog.server.version_num >= 160_000 { "ONLY " } else { "" };
         let _ = writeln!(
             sql,
-            "ALTER FOREIGN TABLE {qualified} ALTER COLUMN {name} OPTIONS (\n    {}\n);",
+            "ALTER FOREIGN TABLE {only}{qualified} ALTER COLUMN {name} OPTIONS (\n    {}\n);",
             column.foreign_options
         );
     }

@@ -75,7 +75,9 @@ pub fn emit_data(out: &mut Emitter<'_>, object: &Object, id: DumpId) -> Result<(
     let root = load_root(catalog, table);
     let target = catalog.qualified(root.map_or(owner, |root| catalog.get(root)));
     let files = out.files_of(id).to_vec();
-    let chunked = files.len() > 1;
+    // A chunk does not depend on its table (docs/decisions/0003-chunks-without-dependencies.md).
+    let mut dependencies = if files.len() > 1 { Vec::new() } else { vec![id] };
+    dependencies.extend(out.data_entries_before(object));
     for (at, file) in files.into_iter().enumerate() {
         let entry_id = if at == 0 { object.id } else { out.next_id() };
         out.push(Entry {
@@ -94,7 +96,7 @@ pub fn emit_data(out: &mut Emitter<'_>, object: &Object, id: DumpId) -> Result<(
             tablespace: None,
             table_access_method: None,
             owner: Some(owner.owner.clone()),
-            dependencies: if chunked { Vec::new() } else { vec![id] },
+            dependencies: dependencies.clone(),
             data_file: Some(file),
         });
         out.note_data_entry(id, entry_id);

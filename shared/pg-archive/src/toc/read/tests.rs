@@ -137,7 +137,7 @@ fn other_formats_and_versions_are_named() {
     let good = write(&header, &entries);
     for (at, byte, expected) in [
         (0, b'X', "no PGDMP"),
-        (6, 16, "1.16-0"),
+        (6, 17, "1.17-0"),
         (5, 2, "2.14-0"),
         (8, 8, "size of integers"),
         (10, 1, "directory"),

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use pg_archive::dump::{DataFile, DumpedFiles, Plan, Rows, table_fingerprint};
 use pg_archive::fingerprint::Fingerprint;
 
-use super::{Backup, BackupReport};
+use super::{Backup, BackupReport, Roles};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::BackupRef;
@@ -70,6 +70,7 @@ pub(super) fn manifest(
             exclude_table_data: job.exclude_table_data.clone(),
             exclude_schemas: job.exclude_schemas.clone(),
             exclude_large_objects: false,
+            role_passwords: job.role_passwords,
         },
         allow_missing: plan.missing.iter().map(ToString::to_string).collect(),
         toc_entries: plan.entries.len() as u64,
@@ -154,8 +155,17 @@ fn lost(file: &DataFile) -> Error {
     Error::new(ErrorKind::Internal, "was dumped, and no record of it was kept").on(file.label.clone())
 }
 
+fn roles(data_only: bool, role_passwords: bool) -> Roles {
+    match (data_only, role_passwords) {
+        (true, _) => Roles::None,
+        (false, true) => Roles::WithPasswords,
+        (false, false) => Roles::WithoutPasswords,
+    }
+}
+
 /// The report of a dry run.
 pub(super) fn planned(
+    job: &Backup,
     app: &App,
     plan: &Plan,
     place: &BackupRef,
@@ -178,6 +188,7 @@ pub(super) fn planned(
         plain_bytes: plan.tables.iter().map(|table| table.bytes).sum(),
         stored_bytes: 0,
         encrypted: matches!(encryption, Encryption::Age(_)),
+        roles: roles(job.data_only, job.role_passwords),
         missing: plan.missing.iter().map(ToString::to_string).collect(),
         warnings: plan.warnings.clone(),
     }
@@ -201,6 +212,7 @@ pub(super) fn finished(app: &App, manifest: &Manifest, place: &BackupRef) -> Bac
         plain_bytes: manifest.totals.plain_bytes,
         stored_bytes: manifest.totals.stored_bytes,
         encrypted: manifest.encryption.is_some(),
+        roles: roles(manifest.options.data_only, manifest.options.role_passwords),
         missing: manifest.allow_missing.clone(),
         warnings: manifest.warnings.clone(),
     }

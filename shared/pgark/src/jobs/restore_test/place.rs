@@ -62,7 +62,7 @@ impl Place {
             refuse_older(content, &keeper, &maintenance)?;
             scratch::remove_leftovers(&keeper, &maintenance, report).await?;
         } else {
-            let (_, failures) = globals::apply_roles(&keeper, &content.globals, maintenance.user()).await?;
+            let failures = globals::apply_roles(&keeper, &content.globals, maintenance.user()).await?;
             report.warnings.extend(
                 failures.into_iter().map(|failure| format!("A role is not as in the backup: {failure}.")),
             );
@@ -156,8 +156,7 @@ async fn start(app: &App, content: &Content) -> Result<Server> {
     let path = (app.outside.environment)("PATH").map(std::ffi::OsString::from);
     let found = binaries::find(app.settings.postgres_bin.as_deref(), path.as_deref())?;
     let binaries = binaries::choose(&found, content.major())?;
-    let options =
-        Options { superuser: superuser(&content.globals)?, relations: content.manifest.toc_entries };
+    let options = Options { superuser: superuser(&content.globals), relations: content.manifest.toc_entries };
     tracing::info!(version = binaries.version, "starting a server of our own");
     Server::start(binaries, &options).await
 }

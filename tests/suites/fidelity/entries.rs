@@ -1,0 +1,192 @@
+//! Two archives' tables of contents, compared entry by entry.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+use pg_archive::toc::{self, Entry};
+use pgark_tests::{postgres, postgres_15};
+
+use super::vault::succeed;
+
+/// The entries of an archive, in order, by a name that is unique in it.
+pub(crate) struct Entries {
+    named: Vec<(String, Entry)>,
+}
+
+/// A stock `pg_dump`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PgDump {
+    /// Of PostgreSQL 15, for servers up to 15.
+    V15,
+    /// Of PostgreSQL 18.
+    V18,
+}
+
+impl Entries {
+    /// The entries of a directory archive.
+    pub(crate) fn of_archive(folder: &Path) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(folder.join("toc.dat"))?;
+        let (header, entries) = toc::read::read(&bytes)?;
+        let mut seen = HashMap::<String, usize>::new();
+        let named = entries.into_iter().map(|entry| {
+            // Casts of a type to itself, operators of one name: their labels say no arguments.
+            let times = seen.entry(entry.label()).or_default();
+            *times += 1;
+            let name = if *times == 1 { entry.label() } else { format!("{} ({times})", entry.label()) };
+            (name, entry)
+        });
+        let mut entries = Self { named: named.collect() };
+        entries.forget_name(&header.database.context("the archive names no database")?);
+        Ok(entries)
+    }
+
+    /// The entries that `pg_dump` makes of a database.
+    pub(crate) fn of_database(pg_dump: PgDump, url: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let archive = folder.path().join("archive");
+        let mut command = match pg_dump {
+            PgDump::V15 => Command::new(postgres_15("pg_dump")?),
+            PgDump::V18 => postgres::client("pg_dump")?,
+        };
+        command.args(["--format=directory", "--compress=0", "--no-sync", "--dbname", url, "--file"]);
+        succeed(command.arg(&archive))?;
+        Self::of_archive(&archive)
+    }
+
+    /// Takes the database's own name out, so that databases of different names can be compared.
+    fn forget_name(&mut self, database: &str) {
+        for (name, entry) in &mut self.named {
+            if !entry.desc.starts_with("DATABASE") && !entry.tag.starts_with("DATABASE ") {
+                continue;
+            }
+            let sql = entry.definition.iter_mut().chain(&mut entry.drop_statement);
+            for text in sql.chain([name]) {
+                *text = text.replace(database, "this_database");
+            }
+        }
+    }
+
+    /// Leaves large objects out, which `pg_dump` 17 and later put elsewhere than 15 does.
+    pub(crate) fn without_large_objects(mut self) -> Self {
+        self.named
+            .retain(|(_, entry)| !entry.desc.starts_with("BLOB") && !entry.tag.starts_with("LARGE OBJECT "));
+        self
+    }
+
+    /// How many entries there are.
+    pub(crate) fn count(&self) -> usize {
+        self.named.len()
+    }
+
+    /// What of `theirs` is otherwise here.
+    pub(crate) fn differences(&self, theirs: &Self) -> Vec<Difference> {
+        let (our_names, their_names) = (self.names(), theirs.names());
+        let ours_by_name: BTreeMap<_, _> = self.named.iter().map(|(name, entry)| (name, entry)).collect();
+        let mut found = Vec::new();
+        for (name, entry) in &theirs.named {
+            let Some(our_entry) = ours_by_name.get(name) else {
+                found.push(Difference::new(name, Field::Entry, "there", "missing"));
+                continue;
+            };
+            for ((field, their_value), (_, our_value)) in
+                fields(entry, &their_names).into_iter().zip(fields(our_entry, &our_names))
+            {
+                if their_value != our_value {
+                    found.push(Difference::new(name, field, &their_value, &our_value));
+                }
+            }
+        }
+        let there: BTreeSet<_> = theirs.named.iter().map(|(name, _)| name).collect();
+        let more = self.named.iter().filter(|(name, _)| !there.contains(name));
+        found.extend(more.map(|(name, _)| Difference::new(name, Field::Entry, "missing", "there")));
+        let common_order = |entries: &Self, other: &BTreeSet<&String>| -> Vec<String> {
+            entries.named.iter().map(|(name, _)| name).filter(|name| other.contains(name)).cloned().collect()
+        };
+        let ours: BTreeSet<_> = ours_by_name.into_keys().collect();
+        let (our_order, their_order) = (common_order(self, &there), common_order(theirs, &ours));
+        if let Some(at) = our_order.iter().zip(&their_order).position(|(one, two)| one != two) {
+            found.push(Difference::new(&their_order[at], Field::Order, &their_order[at], &our_order[at]));
+        }
+        found
+    }
+
+    fn names(&self) -> HashMap<u32, &str> {
+        self.named.iter().map(|(name, entry)| (entry.id.0, name.as_str())).collect()
+    }
+}
+
+/// All that an entry says, as text. Absent and empty SQL are the same to `pg_restore`; absent and empty tablespaces
+/// are not.
+fn fields(entry: &Entry, names: &HashMap<u32, &str>) -> Vec<(Field, String)> {
+    let sql = |text: &Option<String>| text.clone().unwrap_or_default();
+    let needed: BTreeSet<&str> = entry
+        .dependencies
+        .iter()
+        .map(|id| names.get(&id.0).copied().unwrap_or("nothing in the archive"))
+        .collect();
+    vec![
+        (Field::Section, format!("{:?}", entry.section)),
+        (Field::Definition, sql(&entry.definition)),
+        (Field::Drop, sql(&entry.drop_statement)),
+        (Field::Copy, sql(&entry.copy_statement)),
+        (Field::Owner, format!("{:?}", entry.owner)),
+        (Field::Tablespace, format!("{:?}", entry.tablespace)),
+        (Field::AccessMethod, format!("{:?}", entry.table_access_method)),
+        (Field::Data, entry.data_file.is_some().to_string()),
+        (Field::Dependencies, needed.into_iter().collect::<Vec<_>>().join("\n")),
+    ]
+}
+
+/// What of an entry can differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Field {
+    /// Whether it is there at all.
+    Entry,
+    Section,
+    Definition,
+    Drop,
+    Copy,
+    Owner,
+    Tablespace,
+    AccessMethod,
+    /// Whether it has a data file.
+    Data,
+    Dependencies,
+    /// Its place among the entries that both have.
+    Order,
+}
+
+/// A difference between two archives.
+#[derive(Debug, Clone)]
+pub(crate) struct Difference {
+    pub(crate) entry: String,
+    pub(crate) field: Field,
+    pub(crate) theirs: String,
+    pub(crate) ours: String,
+}
+
+impl Difference {
+    fn new(entry: &str, field: Field, theirs: &str, ours: &str) -> Self {
+        Self { entry: entry.to_owned(), field, theirs: theirs.to_owned(), ours: ours.to_owned() }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entry, field, theirs, ours } = self;
+        writeln!(f, "{entry}: {field:?}")?;
+        let (their_lines, our_lines): (BTreeSet<_>, BTreeSet<_>) =
+            (theirs.lines().collect(), ours.lines().collect());
+        for line in theirs.lines().filter(|line| !our_lines.contains(line)) {
+            writeln!(f, "  - {line}")?;
+        }
+        for line in ours.lines().filter(|line| !their_lines.contains(line)) {
+            writeln!(f, "  + {line}")?;
+        }
+        Ok(())
+    }
+}
