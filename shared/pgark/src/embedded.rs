@@ -132,8 +132,10 @@ impl Server {
 
     /// The shell does not wait for the server before it is told to, so one that has ended is a zombie.
     fn has_ended(&self) -> bool {
-        let Ok(pid) = fs::read_to_string(self.folder.join("pid")) else { return false };
-        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        // The file is there a moment before the number is in it.
+        let text = fs::read_to_string(self.folder.join("pid")).unwrap_or_default();
+        let Ok(pid) = text.trim().parse::<u32>() else { return false };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name, in parentheses, may hold blanks (proc_pid_stat(5)).
         stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
     }
