@@ -17,6 +17,7 @@ fn load(database: &Database<'_>, major: u32) -> Result {
     for script in [fixtures::CONTENT, fixtures::SHOP] {
         database.load(script)?;
     }
+    database.query(fixtures::ROLES)?;
     database.query(&fixtures::objects(major)).map(drop)
 }
 
