@@ -3,6 +3,7 @@
 //! Numbers and OIDs differ between databases and are not compared. Neither is what belongs to the database itself, which
 //! has another name, nor sequence values, which move on; rows are compared by their fingerprint.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pg_archive::toc::{Entry, Section};
@@ -31,12 +32,13 @@ pub(super) fn is_compared(entry: &Entry, scope: Scope) -> bool {
 }
 
 /// What is compared of an entry: its text and, where a restore sets it, its owner.
-type Compared<'a> = (&'a str, Option<&'a str>);
+type Compared<'a> = (Cow<'a, str>, Option<&'a str>);
 
 fn by_label(entries: &[Entry], scope: Scope) -> BTreeMap<String, Vec<Compared<'_>>> {
     let mut by_label: BTreeMap<String, Vec<Compared<'_>>> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| is_compared(entry, scope)) {
         let text = if scope.texts { entry.definition.as_deref().unwrap_or_default() } else { "" };
+        let text = comparable(text);
         // As a restore does: what can be dropped has an owner of its own.
         let has_owner = entry.drop_statement.as_deref().is_some_and(|drop| !drop.is_empty())
             && !WITHOUT_OWNER.contains(&entry.desc.as_str());
@@ -50,6 +52,18 @@ fn by_label(entries: &[Entry], scope: Scope) -> BTreeMap<String, Vec<Compared<'_
 fn label(entry: &Entry, scope: Scope) -> String {
     let label = entry.label();
     if scope.texts { label } else { label.replace("(IN ", "(").replace(", IN ", ", ") }
+}
+
+/// The extensions that an object says it depends on come in the order of their OIDs, which a restore does not keep.
+fn comparable(text: &str) -> Cow<'_, str> {
+    if !text.contains(" DEPENDS ON EXTENSION ") {
+        return text.into();
+    }
+    let (depends, mut lines): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with("ALTER ") && line.contains(" DEPENDS ON EXTENSION "));
+    let depends: BTreeSet<&str> = depends.into_iter().collect();
+    lines.extend(depends);
+    lines.join("\n").into()
 }
 
 /// Entries of one label are mostly one on each side.
@@ -84,8 +98,8 @@ fn of_label<'a>(
 }
 
 /// Takes pairs that are the same out of both lists.
-fn take_equal<T: Copy>(ours: &mut Vec<T>, theirs: &mut Vec<T>, same: impl Fn(T, T) -> bool) {
-    ours.retain(|entry| match theirs.iter().position(|other| same(*entry, *other)) {
+fn take_equal<T>(ours: &mut Vec<T>, theirs: &mut Vec<T>, same: impl Fn(&T, &T) -> bool) {
+    ours.retain(|entry| match theirs.iter().position(|other| same(entry, other)) {
         Some(at) => {
             theirs.swap_remove(at);
             false
