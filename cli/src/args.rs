@@ -39,6 +39,9 @@ pub(crate) struct Global {
     /// File of age secret keys, for reading encrypted backups [PGARK_IDENTITY_FILE]
     #[arg(short = 'i', long, global = true, value_name = "FILE")]
     pub(crate) identity_file: Option<String>,
+    /// minisign public keys, or files of them: refuse what none of them signed [PGARK_VERIFICATION_KEY]
+    #[arg(long, global = true, value_name = "KEYS")]
+    pub(crate) verification_key: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +52,8 @@ pub(crate) enum Command {
     List(List),
     /// Show what a backup holds
     Show(Show),
+    /// Check backups against their manifests
+    Verify(Verify),
     /// Write a backup as a directory for pg_restore
     Fetch(Fetch),
     /// Restore a backup into a database
@@ -57,11 +62,11 @@ pub(crate) enum Command {
     RestoreTest(RestoreTest),
     /// Say what changed between two backups
     Diff(Diff),
-    /// Make an age key pair
+    /// Make an age key pair, or one that signs
     Keys(Keys),
     /// Check everything that a backup needs, and say what to do
     Doctor(Doctor),
-    /// Back up, list, restore and compare a throw-away shop database
+    /// Back up, list, verify, restore and compare a throw-away shop database
     Demo(Demo),
 }
 
@@ -74,6 +79,9 @@ pub(crate) struct Writing {
     /// age public keys, comma separated [PGARK_RECIPIENTS]
     #[arg(long, value_name = "KEYS")]
     pub(crate) recipients: Option<String>,
+    /// File of the minisign secret key that signs backups [PGARK_SIGNING_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signing_key_file: Option<String>,
     /// `none` to store backups readable by anyone who can read the store [PGARK_ENCRYPTION]
     #[arg(long, value_name = "age|none")]
     pub(crate) encryption: Option<String>,
@@ -135,6 +143,31 @@ pub(crate) struct Show {
     /// Show each table with its rows, bytes and fingerprint
     #[arg(long)]
     pub(crate) tables: bool,
+}
+
+/// How thoroughly to check.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum VerifyLevel {
+    /// The stored bytes; needs no secret key
+    Stored,
+    /// What a restore would read
+    Content,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Verify {
+    /// An id, a unique prefix of one, `latest` or `all`
+    #[arg(default_value = "latest")]
+    pub(crate) backup: String,
+    /// How thoroughly [default: content where the keys at hand allow it, else stored]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) level: Option<VerifyLevel>,
+    /// Read only a share of the stored bytes, such as 10%: what follows on the run before
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) sample: Option<String>,
+    /// Keep no report in the store
+    #[arg(long)]
+    pub(crate) no_report: bool,
 }
 
 /// Codecs that pg_restore reads in a directory.
@@ -226,9 +259,12 @@ pub(crate) struct Diff {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Keys {
-    /// File for the secret key; never overwritten
-    #[arg(value_name = "FILE", default_value = "pgark-key.txt")]
-    pub(crate) file: PathBuf,
+    /// File for the secret key; never overwritten [default: pgark-key.txt; with --signing, pgark-signing.key]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Make a minisign key pair, whose secret key signs backups; the public one goes into FILE.pub
+    #[arg(long)]
+    pub(crate) signing: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -264,6 +300,8 @@ impl Args {
             source: global.source.clone(),
             jobs: global.jobs.clone(),
             identity_file: global.identity_file.clone(),
+            verification_key: global.verification_key.clone(),
+            signing_key_file: writing.signing_key_file.clone(),
             database_url: writing.database_url.clone(),
             recipients: writing.recipients.clone(),
             encryption: writing.encryption.clone(),

@@ -17,12 +17,14 @@ mod list;
 mod restore;
 mod restore_test;
 mod show;
+mod verify;
 
 /// How the reports of jobs look, for the demo.
 pub(crate) mod print {
     pub(crate) use super::backup::print as backup;
     pub(crate) use super::list::print as list;
     pub(crate) use super::restore::print as restore;
+    pub(crate) use super::verify::print as verify;
 }
 
 /// Runs a command.
@@ -32,27 +34,46 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
         Command::Keys(keys) => keys::run(keys, json),
         Command::Demo(demo) => Box::pin(crate::demo::run(demo, json)).await,
         Command::Backup(backup) => {
-            let app = open(&args, Needs { database: true, store: true, encryption: true }).await?;
+            let app = open(&args, BACKING_UP).await?;
             Box::pin(backup::run(&app, backup, json)).await
         }
         Command::Doctor(_) => {
-            let app = open(&args, Needs { database: true, store: true, encryption: true }).await?;
+            let app = open(&args, Needs { identity: true, ..BACKING_UP }).await?;
             Box::pin(doctor::run(&app, json)).await
         }
-        Command::List(list) => list::run(&open(&args, READING).await?, list, json).await,
-        Command::Show(show) => show::run(&open(&args, READING).await?, show, json).await,
+        Command::List(list) => list::run(&open(&args, LOOKING).await?, list, json).await,
+        Command::Show(show) => show::run(&open(&args, LOOKING).await?, show, json).await,
+        Command::Verify(verify) => Box::pin(verify::run(&open(&args, READING).await?, verify, json)).await,
         Command::Fetch(fetch) => Box::pin(fetch::run(&open(&args, READING).await?, fetch, json)).await,
         Command::Restore(restore) => {
             Box::pin(restore::run(&open(&args, READING).await?, restore, json)).await
         }
         Command::RestoreTest(test) => {
-            Box::pin(restore_test::run(&open(&args, READING).await?, test, json)).await
+            let needs = Needs { restore_test: true, ..READING };
+            Box::pin(restore_test::run(&open(&args, needs).await?, test, json)).await
         }
         Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
     }
 }
 
-const READING: Needs = Needs { database: false, store: true, encryption: false };
+const BACKING_UP: Needs = Needs {
+    database: true,
+    store: true,
+    encryption: true,
+    signing: true,
+    identity: false,
+    restore_test: false,
+};
+/// Manifests, which are not encrypted.
+const LOOKING: Needs = Needs {
+    database: false,
+    store: true,
+    encryption: false,
+    signing: false,
+    identity: false,
+    restore_test: false,
+};
+const READING: Needs = Needs { identity: true, ..LOOKING };
 
 /// Reads the settings and opens the store.
 async fn open(args: &Args, needs: Needs) -> Result<App> {

@@ -10,8 +10,10 @@ use pgark::jobs::backup::Backup;
 use pgark::jobs::compare::compare;
 use pgark::jobs::list::List;
 use pgark::jobs::restore::Restore;
+use pgark::jobs::verify::Verify;
 use pgark::repository::BackupId;
 use pgark::seal::KeyPair;
+use pgark::signature::SigningKey;
 use pgark::{Error, ErrorKind, Exit, Result};
 use std::sync::Arc;
 
@@ -35,19 +37,23 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
     Session::open(&server.target("shop")?).await?.execute(SHOP).await?;
     say(json, &format!("   it runs in {}", server.folder().display()));
 
-    say(json, "2. a key, and a backup that is encrypted to its public half");
+    say(json, "2. a key to encrypt with, a key to sign with, and a backup");
     let (key, store) = (folder.join("key.txt"), folder.join("store"));
     std::fs::create_dir(&store).map_err(|source| file_error(&store, source))?;
     let pair = KeyPair::generate((outside.now)());
     pair.write_file(&key)?;
+    let (signer, signing_file) = (SigningKey::generate()?, folder.join("signing.key"));
+    signer.write_files(&signing_file)?;
     let flags = RawSettings {
         database_url: Some(server.connection_string("shop")),
         store: Some(format!("file://{}", store.display())),
         recipients: Some(pair.recipient().to_string()),
+        signing_key_file: Some(signing_file.display().to_string()),
+        verification_key: Some(signer.public().to_string()),
         identity_file: Some(key.display().to_string()),
         ..RawSettings::default()
     };
-    let needs = Needs { database: true, store: true, encryption: true };
+    let needs = Needs { database: true, store: true, encryption: true, ..Needs::default() };
     // The demo is not to be led astray by variables that are meant for a real database.
     let app = App::open(flags, None, needs, 2, Outside { environment: |_| None, ..outside }).await?;
     let progress = BackupProgress::new(json);
@@ -61,7 +67,13 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
         commands_print::list(&listed);
     }
 
-    say(json, "4. a restore into a second database");
+    say(json, "4. pgark verify");
+    let verified = Verify::default().run(&app, &(), &stop).await?;
+    if !json {
+        commands_print::verify(&verified);
+    }
+
+    say(json, "5. a restore into a second database");
     let restore = Restore {
         backup: "latest".to_owned(),
         to: server.connection_string("postgres"),
@@ -77,12 +89,12 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
         commands_print::restore(&restored);
     }
 
-    say(json, "5. a comparison of the restored database with the backup");
+    say(json, "6. a comparison of the restored database with the backup");
     let comparison = compare(&app, "latest", &server.target("shop_restored")?, &(), &stop).await?;
     server.stop().await;
     if json {
         output::json(&serde_json::json!({
-            "backup": backup, "restore": restored, "comparison": comparison, "folder": folder,
+            "backup": backup, "verify": verified, "restore": restored, "comparison": comparison, "folder": folder,
         }));
     } else {
         for difference in &comparison.differences {
@@ -105,7 +117,8 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
         say(json, "The server is gone. Look into the backup with");
         say(json, &format!("  pgark show latest --tables --store file://{}", store.display()));
     }
-    Ok(if comparison.differences.is_empty() { Exit::Done } else { Exit::Damaged })
+    let good = verified.good && comparison.differences.is_empty();
+    Ok(if good { Exit::Done } else { Exit::Damaged })
 }
 
 fn say(json: bool, text: &str) {

@@ -3,6 +3,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pg_archive::dump::{DataFile, Observer};
 use pg_archive::restore::{Event, Progress};
+use pgark::jobs::verify;
 
 const BAR: &str = "{prefix:9} {bar:30} {bytes} of {total_bytes} {bytes_per_sec} {eta} {wide_msg}";
 const COUNTER: &str = "{prefix:9} {bytes} {bytes_per_sec} {elapsed} {wide_msg}";
@@ -64,6 +65,32 @@ impl Progress for RestoreProgress {
             Event::Started(entry) => self.0.set_message(entry.label()),
             Event::Planned { .. } | Event::Done(_) => {}
         }
+    }
+}
+
+/// Progress of a verification. What there is to read becomes known backup by backup.
+pub(crate) struct VerifyProgress(ProgressBar);
+
+impl VerifyProgress {
+    pub(crate) fn new(quiet: bool) -> Self {
+        let bar = bar("verifying", BAR, quiet);
+        bar.set_length(0);
+        Self(bar)
+    }
+
+    pub(crate) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl verify::Progress for VerifyProgress {
+    fn planned(&self, stored_bytes: u64) {
+        self.0.inc_length(stored_bytes);
+    }
+
+    fn read(&self, object: &str, stored_bytes: u64) {
+        self.0.set_message(object.to_owned());
+        self.0.inc(stored_bytes);
     }
 }
 

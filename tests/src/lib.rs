@@ -30,7 +30,7 @@ pub use fault_proxy::{Direction, Fault, FaultProxy};
 pub use http::Response;
 pub use ministack::Ministack;
 pub use object_store::ObjectStore;
-pub use places::repository;
+pub use places::{kept as kept_folder, repository};
 pub use pooler::{PoolMode, Pooler};
 pub use postgres::Postgres;
 pub use rie::Rie;

@@ -24,7 +24,7 @@ pub(crate) fn profile_folder() -> anyhow::Result<PathBuf> {
 }
 
 /// A folder below the target folder, for what outlives the test run: logs, prepared data folders.
-pub(crate) fn kept(name: &str) -> anyhow::Result<PathBuf> {
+pub fn kept(name: &str) -> anyhow::Result<PathBuf> {
     let folder = profile_folder()?.join("pgark-tests").join(name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(folder)

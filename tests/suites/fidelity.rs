@@ -16,6 +16,8 @@ mod extensions;
 mod fetching;
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
+#[path = "fidelity/generated.rs"]
+mod generated;
 #[path = "fidelity/globals.rs"]
 mod globals;
 #[path = "fidelity/kinds.rs"]

@@ -1,8 +1,8 @@
-//! The functions as they are deployed: each real binary under AWS's runtime interface emulator, invoked with the files
-//! of events/, with PostgreSQL, an S3 server and Secrets Manager's stand-in. `backup` is here, `restore-test` in a file of
-//! its own.
+//! Functions as they are deployed: their real binaries under AWS's runtime interface emulator, invoked with the files of
+//! events/, with PostgreSQL, an S3 server and Secrets Manager's stand-in. This file has `backup`; the others have
+//! files of their own.
 //!
-//! The function `backup` holds public keys only. What it wrote is looked at from outside: the objects in the bucket, and the
+//! `backup` holds public keys only. What it wrote is looked at from outside: the objects in the bucket, and the
 //! repository as pgark's library reads it from a copy of them. The emulator measures no memory.
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 
 #[path = "lambda/restore_test.rs"]
 mod restore_test;
+#[path = "lambda/verify.rs"]
+mod verify;
+
 #[path = "lambda/world.rs"]
 mod world;
 

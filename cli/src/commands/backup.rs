@@ -47,6 +47,7 @@ pub(crate) fn print(report: &BackupReport) {
             ),
             ("time", duration(report.seconds)),
             ("encryption", encryption(report.encrypted)),
+            ("signature", signature(report.signed_by.as_deref())),
             ("roles", roles(report)),
         ]);
     } else {
@@ -61,6 +62,7 @@ pub(crate) fn print(report: &BackupReport) {
             ("on disk", bytes(report.plain_bytes)),
             ("entries", count(report.toc_entries)),
             ("encryption", encryption(report.encrypted)),
+            ("signature", signature(report.signed_by.as_deref())),
             ("roles", roles(report)),
         ]);
     }
@@ -83,4 +85,8 @@ fn roles(report: &BackupReport) -> String {
 
 fn encryption(encrypted: bool) -> String {
     if encrypted { "age".to_owned() } else { "NONE: whoever can read the store can read the data".to_owned() }
+}
+
+fn signature(key: Option<&str>) -> String {
+    key.map_or_else(|| "none".to_owned(), |key| format!("by the minisign key {key}"))
 }

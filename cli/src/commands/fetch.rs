@@ -40,6 +40,7 @@ fn print(report: &FetchReport, jobs: NonZeroUsize) {
         ("files", files(report)),
         ("read", bytes(report.stored_bytes)),
         ("content", bytes(report.plain_bytes)),
+        ("signature", report.signature.to_string()),
         ("restore with", format!("pg_restore -j {jobs} -d DATABASE {}", report.directory)),
     ]);
 }

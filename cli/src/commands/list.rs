@@ -2,6 +2,7 @@
 
 use pgark::app::App;
 use pgark::jobs::list::{List, ListReport};
+use pgark::signature::SignatureCheck;
 use pgark::{Error, ErrorKind, Exit, Result};
 
 use crate::args;
@@ -38,6 +39,9 @@ pub(crate) fn print(report: &ListReport) {
             ]
         }));
         output::table(&rows);
+    }
+    if report.signature == SignatureCheck::NotChecked && !report.backups.is_empty() {
+        output::note("signatures were not checked: no verification key is set");
     }
     for backup in &report.unreadable {
         output::warning(&format!("{}: {} [{}]", backup.backup, backup.error, backup.code));

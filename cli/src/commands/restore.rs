@@ -47,6 +47,7 @@ pub(crate) fn print(report: &RestoreReport) {
     output::fields(&[
         ("entries", format!("{} restored, {} left out", report.entries, report.entries_left_out)),
         ("rows", format!("{} in {} files, each the same as was dumped", count(report.rows), report.files)),
+        ("signature", report.signature.to_string()),
         (
             "time",
             format!(

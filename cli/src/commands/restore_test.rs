@@ -56,6 +56,7 @@ fn print(report: &RestoreTestReport, settings: &pgark::config::Settings) {
             ),
         ),
         ("whole test", duration(times.seconds)),
+        ("signature", report.backup.signature.to_string()),
         ("report", report_place(report, settings)),
     ]);
     for check in &report.checks {

@@ -53,6 +53,7 @@ fn print(report: &ShowReport, with_tables: bool) {
         ),
         ("compression", manifest.compression.to_string()),
         ("encryption", encryption),
+        ("signature", report.signature.to_string()),
     ]);
     for missing in &manifest.allow_missing {
         output::warning(&format!("not in the backup: {missing}"));

@@ -12,7 +12,14 @@ use pgark::config::Needs;
 use pgark::jobs::restore_test::RestoreTest;
 use tokio_util::sync::CancellationToken;
 
-const NEEDS: Needs = Needs { database: false, store: true, encryption: false };
+const NEEDS: Needs = Needs {
+    database: false,
+    store: true,
+    encryption: false,
+    signing: false,
+    identity: true,
+    restore_test: true,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -20,7 +20,7 @@ mod scratch;
 mod statement;
 mod tablespaces;
 
-pub use apply::{Applied, Wanted, apply};
+pub use apply::{Applied, Wanted, apply, check};
 pub use scratch::{apply_roles, superuser};
 pub use statement::roles_made;
 

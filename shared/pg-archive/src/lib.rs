@@ -18,6 +18,7 @@ pub mod error;
 pub mod fingerprint;
 pub mod globals;
 mod guc;
+pub mod inspect;
 mod order;
 pub mod quote;
 pub mod restore;

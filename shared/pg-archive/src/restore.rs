@@ -32,7 +32,7 @@ mod report;
 mod role_map;
 mod schedule;
 mod select;
-mod sql_text;
+pub(crate) mod sql_text;
 mod statements;
 mod target;
 mod worker;

@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use crate::config::{LIBPQ_HOST, Needs, Origins, RawSettings, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::Repository;
-use crate::secrets::{self, Secrets};
+use crate::seal::Identities;
+use crate::secret::Secret;
+use crate::secrets::{self, SecretReference, Secrets};
+use crate::signature::SigningKey;
 use crate::store::Store;
 use pg_archive::connect::Target;
 
@@ -41,10 +44,12 @@ pub struct App {
     pub repository: Repository,
     /// The world.
     pub outside: Outside,
+    /// Which settings the job uses.
+    needs: Needs,
 }
 
 impl App {
-    /// Reads the settings and opens the store; if the database's URL is needed and in a secret, reads that too.
+    /// Reads the settings and opens the store; what is needed and in a secret is read too.
     ///
     /// # Errors
     /// With every problem of the settings at once.
@@ -56,15 +61,14 @@ impl App {
         outside: Outside,
     ) -> Result<Self> {
         let app = Self::load(flags, file, needs, cores, outside).await?;
-        if !needs.database || app.settings.database_secret.is_none() {
-            return Ok(app);
+        match Secrets::open(&app.settings, needs).await? {
+            Some(secrets) => app.with_secrets(&secrets).await,
+            None => Ok(app),
         }
-        let secrets = Secrets::open(&app.settings).await?;
-        app.with_database_secret(&secrets).await
     }
 
-    /// As [`open`](Self::open), but contacts nobody: a long-lived process reads the secret before each job, with
-    /// [`with_database_secret`](Self::with_database_secret), because secrets rotate.
+    /// As [`open`](Self::open), but contacts nobody: a long-lived process reads the secrets before each job, with
+    /// [`with_secrets`](Self::with_secrets), because secrets rotate.
     pub async fn load(
         flags: RawSettings,
         file: Option<&str>,
@@ -75,24 +79,44 @@ impl App {
         let environment = outside.environment;
         let settings = Settings::load(Origins { flags, environment: &environment, file, cores }, needs)?;
         let store = Store::open(settings.store()?, &settings.store_options((outside.random)())).await?;
-        Ok(Self { settings, repository: Repository::new(store), outside })
+        let repository = Repository::new(store).signed_by(settings.verification_keys()?);
+        Ok(Self { settings, repository, outside, needs })
     }
 
-    /// The same app, with the database URL read from its secret, if it is a secret that holds it.
+    /// The same app, with all that it needs and that is in secrets.
     ///
     /// # Errors
-    /// When the secret cannot be read or does not tell a database.
-    pub async fn with_database_secret(&self, secrets: &Secrets) -> Result<Self> {
-        let settings = match &self.settings.database_secret {
-            Some(reference) => {
-                let text = secrets.read(reference).await?;
-                let host_elsewhere = (self.outside.environment)(LIBPQ_HOST).is_some();
-                let url = secrets::database_url(&text, host_elsewhere).map_err(|e| e.on(reference.id()))?;
-                self.settings.clone().with_database_url(url)
-            }
-            None => self.settings.clone(),
-        };
-        Ok(Self { settings, repository: self.repository.clone(), outside: self.outside })
+    /// When a secret cannot be read, or does not hold what it should.
+    pub async fn with_secrets(&self, secrets: &Secrets) -> Result<Self> {
+        let mut settings = self.settings.clone();
+        if let Some(reference) = settings.database_secret.clone().filter(|_| self.needs.database) {
+            settings = settings.with_database_url(self.url(secrets, &reference).await?);
+        }
+        if let Some(reference) = settings.restore_test_secret.clone().filter(|_| self.needs.restore_test) {
+            settings.restore_test_url = Some(self.url(secrets, &reference).await?);
+        }
+        if let Some(reference) = settings.signing_key_secret.clone().filter(|_| self.needs.signing) {
+            let key = SigningKey::parse(&secrets.read(&reference).await?);
+            settings = settings.with_signing_key(key.map_err(|e| e.on(reference.id()))?);
+        }
+        if let Some(reference) = settings.identity_secret.clone().filter(|_| self.needs.identity) {
+            let identities = Identities::parse(secrets.read(&reference).await?.expose());
+            settings = settings.with_identities(identities.map_err(|e| e.on(reference.id()))?);
+        }
+        Ok(Self { settings, repository: self.repository.clone(), outside: self.outside, needs: self.needs })
+    }
+
+    async fn url(&self, secrets: &Secrets, reference: &SecretReference) -> Result<Secret> {
+        let text = secrets.read(reference).await?;
+        let host_elsewhere = (self.outside.environment)(LIBPQ_HOST).is_some();
+        secrets::database_url(&text, host_elsewhere).map_err(|error| error.on(reference.id()))
+    }
+
+    /// The same app in another world.
+    #[must_use]
+    pub fn in_world(&self, outside: Outside) -> Self {
+        let (settings, repository) = (self.settings.clone(), self.repository.clone());
+        Self { settings, repository, outside, needs: self.needs }
     }
 
     /// Understands a connection string, with what the environment adds to it as for libpq.

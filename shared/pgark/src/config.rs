@@ -12,6 +12,7 @@ use crate::repository::{SourceName, Tier};
 use crate::seal::{Compression, Encryption, Identities};
 use crate::secret::Secret;
 use crate::secrets::SecretReference;
+use crate::signature::{SigningKey, VerificationKeys};
 use crate::store::StoreOptions;
 
 mod assertions;
@@ -46,6 +47,12 @@ pub struct Needs {
     pub store: bool,
     /// A decision on encryption: recipients, or none.
     pub encryption: bool,
+    /// The key that signs manifests, if one is set.
+    pub signing: bool,
+    /// The keys that decrypt, if they are set.
+    pub identity: bool,
+    /// The server for restore tests, if it is in a secret.
+    pub restore_test: bool,
 }
 
 /// Validated settings.
@@ -60,6 +67,16 @@ pub struct Settings {
     pub source: Option<SourceName>,
     /// The identity file, if set. Whether it is needed is known once a manifest has been read.
     pub identity_file: Option<PathBuf>,
+    /// The secret that holds the identity file's text, if there is one.
+    pub identity_secret: Option<SecretReference>,
+    identities: Option<Identities>,
+    /// The file of the signing key, if set.
+    pub signing_key_file: Option<PathBuf>,
+    /// The secret that holds the signing key, if there is one.
+    pub signing_key_secret: Option<SecretReference>,
+    signing_key: Option<SigningKey>,
+    /// Who must have signed manifests, as it was written.
+    verification_key: Option<String>,
     /// The codec of data.
     pub compression: Compression,
     /// How many connections and objects at a time.
@@ -140,9 +157,62 @@ impl Settings {
         self.encryption.as_ref().ok_or_else(|| missing(variable::recipients))
     }
 
-    /// Reads the identity file, if one is set.
+    /// The same, with the identities that a secret holds.
+    #[must_use]
+    pub fn with_identities(mut self, identities: Identities) -> Self {
+        self.identities = Some(identities);
+        self
+    }
+
+    /// The identities, if they are set; reads their file.
+    ///
+    /// # Errors
+    /// When the file holds none, or when they are in a secret that was not read.
     pub fn identities(&self) -> Result<Option<Identities>> {
-        self.identity_file.as_deref().map(Identities::read).transpose()
+        match (&self.identities, &self.identity_file, &self.identity_secret) {
+            (Some(identities), _, _) => Ok(Some(identities.clone())),
+            (None, Some(file), _) => Identities::read(file).map(Some),
+            (None, None, None) => Ok(None),
+            (None, None, Some(secret)) => Err(unread(secret)),
+        }
+    }
+
+    /// The secrets that hold what is needed.
+    pub fn secrets(&self, needs: Needs) -> impl Iterator<Item = &SecretReference> {
+        let database = self.database_secret.as_ref().filter(|_| needs.database);
+        let signing = self.signing_key_secret.as_ref().filter(|_| needs.signing);
+        let identity = self.identity_secret.as_ref().filter(|_| needs.identity);
+        let restore_test = self.restore_test_secret.as_ref().filter(|_| needs.restore_test);
+        [database, signing, identity, restore_test].into_iter().flatten()
+    }
+
+    /// The same, with the signing key that a secret holds.
+    #[must_use]
+    pub fn with_signing_key(mut self, key: SigningKey) -> Self {
+        self.signing_key = Some(key);
+        self
+    }
+
+    /// The signing key, if one is set; reads its file.
+    ///
+    /// # Errors
+    /// When the file holds none, or when it is in a secret that was not read.
+    pub fn signing_key(&self) -> Result<Option<SigningKey>> {
+        match (&self.signing_key, &self.signing_key_file, &self.signing_key_secret) {
+            (Some(key), _, _) => Ok(Some(key.clone())),
+            (None, Some(file), _) => SigningKey::read(file).map(Some),
+            (None, None, None) => Ok(None),
+            (None, None, Some(secret)) => Err(unread(secret)),
+        }
+    }
+
+    /// Who must have signed manifests; reads files of keys, if any are named.
+    ///
+    /// # Errors
+    /// When a key is none, or its file cannot be read.
+    pub fn verification_keys(&self) -> Result<Option<VerificationKeys>> {
+        let read = self.verification_key.as_deref().map(VerificationKeys::read).transpose();
+        read.map_err(|error| error.on(variable::verification_key))
     }
 
     /// What [`crate::store::Store::open`] takes; `session` is a random number.
@@ -152,13 +222,19 @@ impl Settings {
 }
 
 /// Puts `higher` over `lower`. Its URL or secret of a database replaces either of them below, so that a flag wins over
-/// a secret that the environment names.
+/// a secret that the environment names; and so for the keys.
 fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
     if higher.database_url.is_some() || higher.database_secret.is_some() {
         (lower.database_url, lower.database_secret) = (None, None);
     }
     if higher.restore_test_url.is_some() || higher.restore_test_secret.is_some() {
         (lower.restore_test_url, lower.restore_test_secret) = (None, None);
+    }
+    if higher.identity_file.is_some() || higher.identity_secret.is_some() {
+        (lower.identity_file, lower.identity_secret) = (None, None);
+    }
+    if higher.signing_key_file.is_some() || higher.signing_key_secret.is_some() {
+        (lower.signing_key_file, lower.signing_key_secret) = (None, None);
     }
     higher.or(lower)
 }
@@ -168,6 +244,11 @@ fn endpoints_of_layer(mut layer: RawSettings) -> RawSettings {
     layer.s3_endpoint = layer.s3_endpoint.or_else(|| layer.endpoint.clone());
     layer.secrets_endpoint = layer.secrets_endpoint.or_else(|| layer.endpoint.clone());
     layer
+}
+
+/// A job that uses a secret says so in its [`Needs`].
+fn unread(secret: &SecretReference) -> Error {
+    Error::new(ErrorKind::Internal, "is a secret that was not read").on(secret.id())
 }
 
 fn missing(variable: &str) -> Error {
@@ -195,6 +276,20 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
         encryption: encryption(raw, needs, problems),
         source: problems.keep(variable::source, source, SourceName::RULE),
         identity_file: raw.identity_file.as_deref().map(PathBuf::from),
+        identity_secret: problems.keep(
+            variable::identity_secret,
+            secret(&raw.identity_secret),
+            SecretReference::RULE,
+        ),
+        identities: None,
+        signing_key_file: raw.signing_key_file.as_deref().map(PathBuf::from),
+        signing_key_secret: problems.keep(
+            variable::signing_key_secret,
+            secret(&raw.signing_key_secret),
+            SecretReference::RULE,
+        ),
+        signing_key: None,
+        verification_key: raw.verification_key.clone(),
         compression: problems
             .keep(
                 variable::compression,
@@ -252,6 +347,14 @@ fn requirements(raw: &RawSettings, needs: Needs, problems: &mut Problems) {
             let fix = "Unset one of them: the secret holds the URL.";
             problems.add(secret_name, format!("is set, and so is {url_name}"), fix);
         }
+    }
+    if raw.signing_key_file.is_some() && raw.signing_key_secret.is_some() {
+        let fix = "Unset one of them: the secret holds the text of the file.";
+        problems.add(variable::signing_key_secret, "is set, and so is PGARK_SIGNING_KEY_FILE", fix);
+    }
+    if raw.identity_file.is_some() && raw.identity_secret.is_some() {
+        let fix = "Unset one of them: the secret holds the text of the file.";
+        problems.add(variable::identity_secret, "is set, and so is PGARK_IDENTITY_FILE", fix);
     }
     if needs.store && raw.store.is_none() {
         problems.add(variable::store, "is not set", "Set it to s3://bucket/prefix or file:///folder.");

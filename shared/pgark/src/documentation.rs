@@ -85,7 +85,7 @@ fn the_readme_lists_every_setting() {
 }
 
 fn resolve(file: &str) -> Settings {
-    let needs = Needs { database: true, store: true, encryption: true };
+    let needs = Needs { database: true, store: true, encryption: true, ..Needs::default() };
     let origins =
         Origins { flags: RawSettings::default(), environment: &|_| None, file: Some(file), cores: 2 };
     Settings::resolve(origins, needs).unwrap_or_else(|problems| panic!("{problems:?}"))
@@ -103,13 +103,14 @@ fn the_example_file_shows_every_key_as_it_may_be_written() {
     let written = EXAMPLE.lines().filter(|line| !line.starts_with("# "));
     let complete: String =
         written.map(|line| line.strip_prefix('#').unwrap_or(line).to_owned() + "\n").collect();
-    // Databases are named in one of two ways.
-    for others in [["database_url", "restore_test_secret"], ["database_secret", "restore_test_url"]] {
-        let mut text = complete.clone();
-        for other in others {
-            text = text.replace(&format!("\n{other} = "), "\n# ");
-        }
-        assert_eq!(resolve(&text).assertions.len(), 1);
+    // The database and the keys are named in one of two ways.
+    for others in [
+        ["database_url", "identity_file", "signing_key_file", "restore_test_secret"],
+        ["database_secret", "identity_secret", "signing_key_secret", "restore_test_url"],
+    ] {
+        let one_way =
+            others.iter().fold(complete.clone(), |text, key| text.replace(&format!("\n{key} = "), "\n# "));
+        assert_eq!(resolve(&one_way).assertions.len(), 1);
     }
     for (key, _) in RawSettings::NAMES {
         let shown =

@@ -56,6 +56,8 @@ pub enum ErrorKind {
     KeyFileExists,
     /// Stored bytes are not what the manifest says.
     ObjectDamaged,
+    /// An object lies in a backup's folder, and its manifest does not list it.
+    ObjectUnreferenced,
     /// No backup of that name.
     BackupMissing,
     /// More than one backup matches.
@@ -64,6 +66,18 @@ pub enum ErrorKind {
     ManifestDamaged,
     /// The manifest was written by a newer pgark.
     ManifestTooNew,
+    /// A backup's signature is there, and its manifest is not.
+    ManifestMissing,
+    /// A key to sign with, or to check signatures with, cannot be read or is none.
+    SignatureKey,
+    /// The manifest is not signed, and signatures are to be checked.
+    SignatureMissing,
+    /// The manifest's signature is not that of one of the keys, or not of these bytes.
+    SignatureInvalid,
+    /// A verification found damage.
+    VerifyFindings,
+    /// A verification could not check everything.
+    VerifyIncomplete,
     /// A file on this machine could not be read or written.
     LocalFile,
     /// The secret does not exist.
@@ -105,7 +119,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 41] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -130,6 +144,13 @@ impl ErrorKind {
         Self::BackupAmbiguous,
         Self::ManifestDamaged,
         Self::ManifestTooNew,
+        Self::ManifestMissing,
+        Self::ObjectUnreferenced,
+        Self::VerifyFindings,
+        Self::VerifyIncomplete,
+        Self::SignatureKey,
+        Self::SignatureMissing,
+        Self::SignatureInvalid,
         Self::LocalFile,
         Self::SecretMissing,
         Self::SecretRefused,
@@ -168,6 +189,13 @@ impl ErrorKind {
             Self::BackupAmbiguous => ("backup.ambiguous", Exit::Usage),
             Self::ManifestDamaged => ("manifest.damaged", Exit::Damaged),
             Self::ManifestTooNew => ("manifest.too-new", Exit::Failed),
+            Self::ManifestMissing => ("manifest.missing", Exit::Damaged),
+            Self::ObjectUnreferenced => ("object.unreferenced", Exit::Damaged),
+            Self::VerifyFindings => ("verify.findings", Exit::Damaged),
+            Self::VerifyIncomplete => ("verify.incomplete", Exit::Failed),
+            Self::SignatureKey => ("signature.key", Exit::Usage),
+            Self::SignatureMissing => ("signature.missing", Exit::Damaged),
+            Self::SignatureInvalid => ("signature.invalid", Exit::Damaged),
             Self::LocalFile => ("file.failed", Exit::Failed),
             Self::SecretMissing => ("secret.missing", Exit::Usage),
             Self::SecretRefused => ("secret.refused", Exit::Failed),

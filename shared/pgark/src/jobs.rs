@@ -9,6 +9,7 @@ pub mod list;
 pub mod restore;
 pub mod restore_test;
 pub mod show;
+pub mod verify;
 
 use pg_archive::catalog::selection::Selection;
 use pg_archive::dump::DumpOptions;

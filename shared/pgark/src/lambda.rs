@@ -1,7 +1,7 @@
 //! The Lambda side of every function: settings and clients once, then one job for each event.
 //!
 //! The only place that knows the Lambda runtime. A function gives the settings it needs and what it does; this reads the
-//! settings in the init phase, and for each invocation parses the event, reads the database's secret anew, runs the job
+//! settings in the init phase, and for each invocation parses the event, reads the secrets anew, runs the job
 //! under the invocation's [`deadline`], and answers with the report or with our error code and one line.
 //! What is done is left to [`crate::jobs`].
 
@@ -78,11 +78,10 @@ impl Function {
     async fn init(needs: Needs, outside: Outside) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let app = App::load(RawSettings::default(), None, needs, cores, outside).await?;
-        let secrets = match &app.settings.database_secret {
-            Some(_) => Some(Secrets::open(&app.settings).await?),
-            None if needs.database => app.database().map(|_| None)?,
-            None => None,
-        };
+        let secrets = Secrets::open(&app.settings, needs).await?;
+        if needs.database && app.settings.database_secret.is_none() {
+            app.database()?;
+        }
         Ok(Self { app, secrets })
     }
 
@@ -116,9 +115,7 @@ impl Function {
         let stop = CancellationToken::new();
         let work = async {
             let report = match &self.secrets {
-                Some(secrets) => {
-                    job(arguments, &self.app.with_database_secret(secrets).await?, &stop).await?
-                }
+                Some(secrets) => job(arguments, &self.app.with_secrets(secrets).await?, &stop).await?,
                 None => job(arguments, &self.app, &stop).await?,
             };
             serde_json::to_value(report).map_err(|error| {

@@ -17,6 +17,7 @@ pub mod repository;
 pub mod seal;
 pub mod secret;
 pub mod secrets;
+pub mod signature;
 pub mod store;
 
 pub use error::{Error, ErrorKind, Exit, Result};

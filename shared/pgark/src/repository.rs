@@ -8,9 +8,11 @@ use std::fmt;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Compression, Encryption, Identities, SealedWriter, Sealer, Unseal};
+use crate::signature::{SignatureCheck, VerificationKeys};
 use crate::store::{ByteStream, Store, StoreRead as _, StoreWrite as _};
 
 pub mod archive;
@@ -18,12 +20,14 @@ mod catalog;
 mod id;
 pub mod keys;
 pub mod manifest;
+pub mod part;
 mod reports;
 
 pub use catalog::{Filter, Found};
 pub use id::{BackupId, SourceName, Tier};
 pub use keys::{ArchiveFile, ReportKind};
 pub use manifest::{Manifest, ObjectRecord};
+use part::Part;
 
 /// The place of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +50,12 @@ impl BackupRef {
     pub fn prefix(&self) -> String {
         keys::backup_prefix(self.tier, &self.source, &self.id)
     }
+
+    /// What a signature of the manifest says besides: time and place in minisign's own form. It is for people; what
+    /// binds a manifest to its place is the manifest itself.
+    pub fn trusted_comment(&self, now: Timestamp) -> String {
+        format!("timestamp:{}\tfile:{}\thashed", now.as_second(), self.key(keys::MANIFEST))
+    }
 }
 
 impl fmt::Display for BackupRef {
@@ -58,12 +68,28 @@ impl fmt::Display for BackupRef {
 #[derive(Debug, Clone)]
 pub struct Repository {
     store: Store,
+    /// Who must have signed the manifests, if anybody must.
+    signers: Option<VerificationKeys>,
 }
 
 impl Repository {
     /// The repository at the root of a store.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, signers: None }
+    }
+
+    /// The same, in which only what one of these keys signed is taken for a backup's manifest.
+    #[must_use]
+    pub fn signed_by(self, signers: Option<VerificationKeys>) -> Self {
+        Self { signers, ..self }
+    }
+
+    /// What loading a manifest here says of its signature.
+    pub fn signature_check(&self) -> SignatureCheck {
+        match self.signers {
+            Some(_) => SignatureCheck::Verified,
+            None => SignatureCheck::NotChecked,
+        }
     }
 
     /// The store.
@@ -86,23 +112,35 @@ impl Repository {
         Ok(SealedWriter::start(sealer, writer))
     }
 
-    /// Reads an object of a backup back as plain bytes; see [`Unseal::stream`] for what its end means.
+    /// Reads an object of a backup back as plain bytes; `part` is for messages; see [`Unseal::stream`] for what its end means.
     pub async fn open_object(
         &self,
         backup: &BackupRef,
         record: &ObjectRecord,
+        part: &Part,
         identities: Option<&Identities>,
     ) -> Result<ByteStream> {
         let key = backup.key(&record.name);
+        // Keys hold escaped and shortened names: a table is named as people know it.
+        let object = match part.table() {
+            Some(table) => format!("{key} (table {table})"),
+            None => key.clone(),
+        };
         let encrypted = Encryption::of_file_name(&record.name);
         if encrypted && identities.is_none() {
             return Err(Error::new(ErrorKind::Identity, "is encrypted, and no identity file is set")
-                .on(key)
+                .on(object)
                 .hint("Set PGARK_IDENTITY_FILE to the age secret key of one of the backup's recipients."));
         }
-        let stored = self.store.get(&key, None).await?;
+        let stored = self.store.get(&key, None).await.map_err(|error| match error.kind() {
+            ErrorKind::ObjectMissing => Error::new(ErrorKind::ObjectMissing, "does not exist")
+                .on(&object)
+                .hint("Use another backup, and run `pgark verify all` to see what else is affected.")
+                .because(error),
+            _ => error,
+        })?;
         let unseal = Unseal {
-            object: key,
+            object,
             sealed: record.sealed,
             compression: Compression::of_file_name(&record.name),
             identities: identities.filter(|_| encrypted).cloned(),

@@ -6,15 +6,15 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::Region;
+use aws_sdk_secretsmanager::config::{self, Region};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 
-use crate::config::Settings;
+use crate::config::{Needs, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 
@@ -27,41 +27,49 @@ pub use reference::SecretReference;
 /// Reads secrets. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Secrets {
-    client: Client,
+    config: SdkConfig,
 }
 
 impl Secrets {
-    /// Prepares reading. Contacts nobody yet.
+    /// Prepares reading the secrets that hold what is needed; `None` if there are none. Contacts nobody yet.
     ///
     /// # Errors
-    /// When no region is known.
-    pub async fn open(settings: &Settings) -> Result<Self> {
-        let secret = settings.database_secret.as_ref();
-        let region = secret.and_then(SecretReference::region).or(settings.s3_region.as_deref());
+    /// When a secret's region is not known.
+    pub async fn open(settings: &Settings, needs: Needs) -> Result<Option<Self>> {
+        if settings.secrets(needs).next().is_none() {
+            return Ok(None);
+        }
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::standard().with_max_attempts(4))
             .timeout_config(timeouts());
-        if let Some(region) = region {
-            loader = loader.region(Region::new(region.to_owned()));
+        if let Some(region) = &settings.s3_region {
+            loader = loader.region(Region::new(region.clone()));
         }
         if let Some(url) = &settings.secrets_endpoint {
             loader = loader.endpoint_url(url);
         }
         let config = loader.load().await;
-        if config.region().is_none() {
+        if let Some(secret) = settings.secrets(needs).find(|secret| secret.region().is_none())
+            && config.region().is_none()
+        {
             return Err(Error::new(ErrorKind::Settings, "no AWS region is set")
-                .on(secret.map_or("Secrets Manager", SecretReference::id))
+                .on(secret.id())
                 .hint("Set AWS_REGION to the region of the secret, or give the secret's whole ARN."));
         }
-        Ok(Self { client: Client::new(&config) })
+        Ok(Some(Self { config }))
     }
 
-    /// Reads the current version of a secret.
+    /// Reads the current version of a secret, in the region that its ARN names.
     ///
     /// # Errors
     /// When it does not exist, may not be read, or is not text.
     pub async fn read(&self, secret: &SecretReference) -> Result<Secret> {
-        let answer = self.client.get_secret_value().secret_id(secret.id()).send().await;
+        let mut config = config::Builder::from(&self.config);
+        if let Some(region) = secret.region() {
+            config = config.region(Region::new(region.to_owned()));
+        }
+        let client = Client::from_conf(config.build());
+        let answer = client.get_secret_value().secret_id(secret.id()).send().await;
         let text = answer.map_err(|error| failed(error).on(secret.id()))?.secret_string;
         text.map(Secret::new).ok_or_else(|| {
             Error::new(ErrorKind::SecretInvalid, "holds bytes, not text")
@@ -110,7 +118,7 @@ fn refused(error: GetSecretValueError) -> Error {
         "ResourceNotFoundException" => (
             ErrorKind::SecretMissing,
             "there is no such secret",
-            "Create it, or correct PGARK_DATABASE_SECRET. A name is looked up in AWS_REGION and the own account only; an ARN says both.",
+            "Create it, or correct the setting that names it. A name is looked up in AWS_REGION and the own account only; an ARN says both.",
         ),
         "InvalidRequestException" if message.contains("marked for deletion") => (
             ErrorKind::SecretMissing,

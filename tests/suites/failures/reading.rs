@@ -209,6 +209,7 @@ fn an_edited_manifest_is_noticed() -> Result {
     })?;
     copy.is_noticed("manifest.damaged", &["manifest.json", "orders", "does not list"])?;
 
+    // Of the rows, only what a restore compares; then all that is said of them.
     let copy = Damaged::new()?;
     copy.edit_manifest(|manifest| {
         for object in manifest["objects"].as_array_mut().expect("objects") {
@@ -216,6 +217,15 @@ fn an_edited_manifest_is_noticed() -> Result {
                 object["rows"] = 19_999.into();
             }
         }
+    })?;
+    copy.is_noticed("manifest.damaged", &["manifest.json", "public.orders"])?;
+    copy.edit_manifest(|manifest| {
+        for table in manifest["tables"].as_array_mut().expect("tables") {
+            if table["name"] == "orders" {
+                table["rows"] = 19_999.into();
+            }
+        }
+        manifest["totals"]["rows"] = (19_999 + 10).into();
     })?;
     copy.is_noticed_by_restore("restore.mismatch", &["orders", "19999", "20000"])
 }

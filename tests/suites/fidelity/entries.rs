@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
+use pg_archive::catalog::DumpId;
 use pg_archive::toc::{self, Entry};
 use pgark_tests::{postgres, postgres_15};
 
@@ -25,6 +26,18 @@ pub(crate) enum PgDump {
     V18,
 }
 
+impl PgDump {
+    /// Writes a directory archive of a database.
+    pub(crate) fn write(self, url: &str, flags: &[&str], archive: &Path) -> anyhow::Result<()> {
+        let mut command = match self {
+            Self::V15 => Command::new(postgres_15("pg_dump")?),
+            Self::V18 => postgres::client("pg_dump")?,
+        };
+        command.args(["--format=directory", "--compress=0", "--no-sync", "--dbname", url, "--file"]);
+        succeed(command.arg(archive).args(flags)).map(drop)
+    }
+}
+
 impl Entries {
     /// The entries of a directory archive.
     pub(crate) fn of_archive(folder: &Path) -> anyhow::Result<Self> {
@@ -33,9 +46,10 @@ impl Entries {
         let mut seen = HashMap::<String, usize>::new();
         let named = entries.into_iter().map(|entry| {
             // Casts of a type to itself, operators of one name: their labels say no arguments.
-            let times = seen.entry(entry.label()).or_default();
+            let label = entry.label().replace('\n', "⏎");
+            let times = seen.entry(label.clone()).or_default();
             *times += 1;
-            let name = if *times == 1 { entry.label() } else { format!("{} ({times})", entry.label()) };
+            let name = if *times == 1 { label } else { format!("{label} ({times})") };
             (name, entry)
         });
         let mut entries = Self { named: named.collect() };
@@ -47,13 +61,34 @@ impl Entries {
     pub(crate) fn of_database(pg_dump: PgDump, url: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let archive = folder.path().join("archive");
-        let mut command = match pg_dump {
-            PgDump::V15 => Command::new(postgres_15("pg_dump")?),
-            PgDump::V18 => postgres::client("pg_dump")?,
-        };
-        command.args(["--format=directory", "--compress=0", "--no-sync", "--dbname", url, "--file"]);
-        succeed(command.arg(&archive))?;
+        pg_dump.write(url, &[], &archive)?;
         Self::of_archive(&archive)
+    }
+
+    /// Joins the chunks of a table to the one entry that `pg_dump` has.
+    pub(crate) fn with_whole_tables(mut self) -> Self {
+        let tables: HashMap<String, DumpId> = self
+            .named
+            .iter()
+            .filter(|(_, entry)| entry.desc == "TABLE")
+            .map(|(_, entry)| (entry.label(), entry.id))
+            .collect();
+        let mut first = HashMap::new();
+        let mut joined = HashMap::new();
+        self.named.retain(|(_, entry)| {
+            let is_first = entry.desc != "TABLE DATA" || !first.contains_key(&entry.label());
+            joined.insert(entry.id, *first.entry(entry.label()).or_insert(entry.id));
+            is_first
+        });
+        for (_, entry) in &mut self.named {
+            for needed in &mut entry.dependencies {
+                *needed = joined.get(needed).copied().unwrap_or(*needed);
+            }
+            if entry.desc == "TABLE DATA" && entry.dependencies.is_empty() {
+                entry.dependencies.extend(tables.get(&entry.label().replacen("TABLE DATA", "TABLE", 1)));
+            }
+        }
+        self
     }
 
     /// Takes the database's own name out, so that databases of different names can be compared.

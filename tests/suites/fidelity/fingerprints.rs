@@ -15,8 +15,10 @@ const SETTINGS: &str = "set timezone = 'UTC'; set datestyle = 'ISO'; set interva
 set extra_float_digits = 3; set bytea_output = 'hex'; set client_encoding = 'UTF8'; set search_path = '';\n";
 
 /// What a table of a manifest must be the same as.
+#[derive(Default)]
 struct Wanted {
-    copy: String,
+    /// Statements that print its rows: several for partitions that are loaded through their root.
+    copies: Vec<String>,
     fingerprint: Fingerprint,
 }
 
@@ -25,7 +27,7 @@ pub(crate) fn must_match(url: &str, manifest: &Value) -> anyhow::Result<usize> {
     let wanted = wanted(manifest)?;
     let mut script = SETTINGS.to_owned();
     for (number, table) in wanted.values().enumerate() {
-        let _ = writeln!(script, "\\echo {}\n{};", marker(number), table.copy);
+        let _ = writeln!(script, "\\echo {}\n{};", marker(number), table.copies.join(";\n"));
     }
     let output = psql(url, &script)?;
     let mut lines = output.split_inclusive(|byte| *byte == b'\n').peekable();
@@ -53,7 +55,7 @@ fn marker(number: usize) -> String {
 /// By name; tables that are loaded through the root of a partition tree are added up under its name, because only
 /// the sum over the tree must come back.
 fn wanted(manifest: &Value) -> anyhow::Result<BTreeMap<String, Wanted>> {
-    let mut wanted = BTreeMap::new();
+    let mut wanted = BTreeMap::<String, Wanted>::new();
     for table in manifest["tables"].as_array().context("the manifest has no tables")? {
         let text = |key: &str| table[key].as_str().with_context(|| format!("a table has no {key}"));
         let columns = table["columns"].as_array().context("a table has no columns")?;
@@ -61,15 +63,14 @@ fn wanted(manifest: &Value) -> anyhow::Result<BTreeMap<String, Wanted>> {
         let columns = columns.join(", ");
         let rows = table["rows"].as_u64().context("a table has no rows")?;
         let fingerprint = Fingerprint::parse(rows, text("fingerprint")?)?;
-        let root = table["loaded_through"].as_str().and_then(|root| root.split_once('.'));
-        let (schema, name) = root.unwrap_or((text("schema")?, text("name")?));
-        let table = format!("{}.{}", quoted(schema), quoted(name));
-        let copy = match (root, columns.as_str()) {
-            (Some(_), columns) => format!("copy (select {columns} from {table}) to stdout"),
-            (None, "") => format!("copy {table} to stdout"),
-            (None, columns) => format!("copy {table} ({columns}) to stdout"),
+        let name = format!("{}.{}", quoted(text("schema")?), quoted(text("name")?));
+        let copy = match columns.as_str() {
+            "" => format!("copy {name} to stdout"),
+            columns => format!("copy {name} ({columns}) to stdout"),
         };
-        let sum = wanted.entry(table).or_insert(Wanted { copy, fingerprint: Fingerprint::default() });
+        let added_up = table["loaded_through"].as_str().map_or(name, |root| format!("all through {root}"));
+        let sum = wanted.entry(added_up).or_default();
+        sum.copies.push(copy);
         sum.fingerprint.merge(fingerprint);
     }
     Ok(wanted)

@@ -8,7 +8,7 @@ use pg_archive::toc;
 use pgark_tests::postgres::MAJORS;
 use pgark_tests::{Postgres, fixtures};
 
-use crate::accepted::AcceptedDifferences;
+use crate::accepted::{AcceptedDifferences, Place};
 use crate::entries::{Entries, PgDump};
 use crate::vault::Vault;
 use crate::{Result, load};
@@ -121,7 +121,7 @@ fn labels_without_their_provider_are_named() -> Result {
 
 #[test]
 fn the_fixtures_have_every_kind_and_its_entries_are_those_of_pg_dump() -> Result {
-    let mut accepted = AcceptedDifferences::read_for_fixtures()?;
+    let mut accepted = AcceptedDifferences::read(Place::Fixtures)?;
     for major in MAJORS {
         the_fixtures_have_every_kind(major, &mut accepted)?;
     }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, ensure};
 use pgark::config::StoreUrl;
 use pgark::repository::Repository;
 use pgark::seal::KeyPair;
+use pgark::signature::SigningKey;
 use pgark::store::{Store, StoreOptions};
 use pgark_tests::{ObjectStore, Rie, workspace_binary};
 use serde_json::Value;
@@ -18,32 +19,67 @@ pub(crate) struct World {
     store: &'static ObjectStore,
     bucket: String,
     recipient: String,
+    keys: TempDir,
 }
 
 impl World {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let store = ObjectStore::shared()?;
-        let recipient = KeyPair::generate(jiff::Timestamp::now()).recipient().to_string();
-        Ok(Self { store, bucket: store.create_bucket("lambda")?, recipient })
+        let (store, keys) = (ObjectStore::shared()?, tempfile::tempdir()?);
+        let pair = KeyPair::generate(jiff::Timestamp::now());
+        pair.write_file(&keys.path().join("identity.txt"))?;
+        SigningKey::generate()?.write_files(&keys.path().join("signing.key"))?;
+        let recipient = pair.recipient().to_string();
+        Ok(Self { store, bucket: store.create_bucket("lambda")?, recipient, keys })
+    }
+
+    /// The text of a file of keys: `identity.txt`, `signing.key` or `signing.key.pub`.
+    pub(crate) fn key(&self, file: &str) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.keys.path().join(file))?)
+    }
+
+    /// The public key that checks signatures.
+    pub(crate) fn verification_key(&self) -> anyhow::Result<String> {
+        let text = self.key("signing.key.pub")?;
+        Ok(text.lines().last().context("an empty key file")?.to_owned())
     }
 
     pub(crate) fn recipient(&self) -> &str {
         &self.recipient
     }
 
-    /// The function, with settings that come before those which every test has.
+    /// The function `backup`, with settings that come before those which every test has.
     pub(crate) fn function<const N: usize>(
         &self,
         settings: [(&'static str, String); N],
     ) -> anyhow::Result<Rie> {
+        let recipient = ("PGARK_RECIPIENTS", self.recipient.clone());
+        self.start("backup", [recipient].into_iter().chain(settings))
+    }
+
+    /// A function, with its settings.
+    pub(crate) fn start(
+        &self,
+        binary: &str,
+        settings: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> anyhow::Result<Rie> {
         let mut environment = self.store.environment().to_vec();
         environment.extend([
             ("PGARK_STORE", format!("s3://{}/backups", self.bucket)),
-            ("PGARK_RECIPIENTS", self.recipient.clone()),
             ("PGARK_SOURCE", "shop".to_owned()),
         ]);
         environment.extend(settings);
-        Rie::start(&workspace_binary("backup")?, environment)
+        Rie::start(&workspace_binary(binary)?, environment)
+    }
+
+    /// An object of the bucket.
+    pub(crate) fn get(&self, key: &str) -> anyhow::Result<Vec<u8>> {
+        // The only character of our keys that a signed URL has escaped.
+        self.store.get(&self.bucket, &key.replace('=', "%3D"))
+    }
+
+    /// Puts other bytes in the place of an object.
+    pub(crate) fn replace(&self, key: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        self.store.put(&self.bucket, &key.replace('=', "%3D"), bytes)
     }
 
     pub(crate) fn keys(&self) -> anyhow::Result<Vec<String>> {
@@ -60,8 +96,7 @@ impl World {
         for key in self.keys()? {
             let file = folder.path().join(&key);
             std::fs::create_dir_all(file.parent().context("a key has no folder")?)?;
-            // The only character of our keys that a signed URL has escaped.
-            std::fs::write(file, self.store.get(&self.bucket, &key.replace('=', "%3D"))?)?;
+            std::fs::write(file, self.get(&key)?)?;
         }
         Copy::open(folder).await
     }

@@ -43,7 +43,7 @@ impl World {
             restore_test_url: on.map(|server| server.url("postgres")),
             ..RawSettings::default()
         };
-        let needs = Needs { database: true, store: true, encryption: true };
+        let needs = Needs { database: true, store: true, encryption: true, ..Needs::default() };
         let outside = Outside { environment: |_| None, ..Outside::real() };
         Ok(App::open(flags, None, needs, 2, outside).await?)
     }

@@ -41,10 +41,7 @@ pub struct Applied {
 /// When a statement fails. All are tried, and each that failed is named.
 pub async fn apply(session: &Session, text: &str, wanted: &Wanted) -> Result<Applied> {
     session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
-    let all = Statement::all(text);
-    if all.last().is_some_and(|last| !last.sql.ends_with(';')) {
-        return Err(Error::new(ErrorKind::Archive, "ends in the middle of a statement").on("globals"));
-    }
+    let all = whole_statements(text)?;
     let mut run = Run::new(session).await?;
     let mut failures = Vec::new();
     for statement in &all {
@@ -55,6 +52,22 @@ pub async fn apply(session: &Session, text: &str, wanted: &Wanted) -> Result<App
         }
     }
     if failures.is_empty() { Ok(run.finish(&all)) } else { Err(refusal(session, &failures).await?) }
+}
+
+/// Whether the text of a backup's globals is one that could be run.
+///
+/// # Errors
+/// When it ends in the middle of a statement.
+pub fn check(text: &str) -> Result<()> {
+    whole_statements(text).map(drop)
+}
+
+fn whole_statements(text: &str) -> Result<Vec<Statement>> {
+    let all = Statement::all(text);
+    if all.last().is_some_and(|last| !last.sql.ends_with(';')) {
+        return Err(Error::new(ErrorKind::Archive, "ends in the middle of a statement").on("globals"));
+    }
+    Ok(all)
 }
 
 /// The statement as it is to be run, if it is.

@@ -5,7 +5,14 @@ use std::collections::HashMap;
 use super::*;
 
 const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
-const ALL: Needs = Needs { database: true, store: true, encryption: true };
+const ALL: Needs = Needs {
+    database: true,
+    store: true,
+    encryption: true,
+    signing: true,
+    identity: true,
+    restore_test: false,
+};
 
 fn resolve(
     flags: RawSettings,
@@ -89,18 +96,16 @@ fn silence_is_no_decision_against_encryption() {
 #[test]
 fn recipients_are_validated_one_by_one_and_may_come_as_a_list() {
     let file = format!("recipients = ['{RECIPIENT}', '{RECIPIENT}']\nencryption = 'age'");
-    let settings = resolve(RawSettings::default(), &[], Some(&file), ALL_BUT_NOTHING).unwrap();
+    let settings = resolve(RawSettings::default(), &[], Some(&file), Needs::default()).unwrap();
     assert_eq!(settings.encryption().unwrap().recipients(), [RECIPIENT]);
 
     let secret = "AGE-SECRET-KEY-1QQQQ";
     let mixed = format!("{RECIPIENT},{secret},age1x");
     let problems =
-        resolve(RawSettings::default(), &[("PGARK_RECIPIENTS", &mixed)], None, ALL_BUT_NOTHING).unwrap_err();
+        resolve(RawSettings::default(), &[("PGARK_RECIPIENTS", &mixed)], None, Needs::default()).unwrap_err();
     assert!(problems[0].message.contains("item 2") && problems[0].message.contains("item 3"));
     assert!(!problems[0].message.contains(secret));
 }
-
-const ALL_BUT_NOTHING: Needs = Needs { database: false, store: false, encryption: false };
 
 #[test]
 fn secrets_do_not_show() {
@@ -179,4 +184,28 @@ fn the_server_for_restore_tests_is_a_url_a_secret_or_our_own() {
     assert_eq!(of(Some("embedded"), &[secret]), Ok((false, false)));
     assert_eq!(of(Some(url.1), &[secret]), Ok((true, false)));
     assert_eq!(settings_of(&of(None, &[url, secret]).unwrap_err()), ["PGARK_RESTORE_TEST_SECRET"]);
+}
+
+#[test]
+fn keys_come_from_a_file_or_a_secret_and_only_needed_secrets_are_read() {
+    let files = [("PGARK_IDENTITY_FILE", "/i"), ("PGARK_SIGNING_KEY_FILE", "/s")];
+    let secrets = [("PGARK_IDENTITY_SECRET", "prod/i"), ("PGARK_SIGNING_KEY_SECRET", "prod/s")];
+    let both = [files, secrets].concat();
+    let problems = resolve(RawSettings::default(), &both, None, Needs::default()).unwrap_err();
+    assert_eq!(settings_of(&problems), ["PGARK_SIGNING_KEY_SECRET", "PGARK_IDENTITY_SECRET"]);
+
+    let settings = resolve(RawSettings::default(), &secrets, None, Needs::default()).unwrap();
+    let needed = |needs| settings.secrets(needs).map(SecretReference::id).collect::<Vec<_>>();
+    assert_eq!(needed(Needs { database: true, ..Needs::default() }), [""; 0]);
+    assert_eq!(needed(Needs { signing: true, ..Needs::default() }), ["prod/s"]);
+    assert_eq!(needed(Needs { identity: true, ..Needs::default() }), ["prod/i"]);
+    assert_eq!(settings.signing_key().unwrap_err().kind(), ErrorKind::Internal, "it was not read");
+
+    let flags = RawSettings {
+        signing_key_file: Some("/nearer".into()),
+        identity_file: Some("/nearer".into()),
+        ..RawSettings::default()
+    };
+    let settings = resolve(flags, &secrets, None, Needs::default()).unwrap();
+    assert_eq!((settings.signing_key_secret, settings.identity_secret), (None, None));
 }

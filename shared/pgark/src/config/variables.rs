@@ -65,6 +65,14 @@ settings! {
     recipients = "PGARK_RECIPIENTS",
     /// The file of age secret keys.
     identity_file = "PGARK_IDENTITY_FILE",
+    /// Instead of the file: the name or ARN of a secret in AWS Secrets Manager that holds its text.
+    identity_secret = "PGARK_IDENTITY_SECRET",
+    /// The file of the minisign secret key that signs manifests.
+    signing_key_file = "PGARK_SIGNING_KEY_FILE",
+    /// Instead of the file: the name or ARN of a secret in AWS Secrets Manager that holds the key.
+    signing_key_secret = "PGARK_SIGNING_KEY_SECRET",
+    /// minisign public keys, or files of them, comma separated: one of them must have signed each manifest.
+    verification_key = "PGARK_VERIFICATION_KEY",
     /// `none` to go without encryption.
     encryption = "PGARK_ENCRYPTION",
     /// `zstd`, `gzip` or `none`, with an optional `:level`.

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::config::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupWriter;
 use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier};
 use crate::seal::Encryption;
+use crate::signature::SigningKey;
 
 mod record;
 
@@ -84,6 +86,8 @@ pub struct BackupReport {
     pub stored_bytes: u64,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// The id of the minisign key that signed its manifest; `null` if it is not signed.
+    pub signed_by: Option<String>,
     /// What it holds of the cluster's roles.
     pub roles: Roles,
     /// User objects that are not in it, accepted by `allow_missing`.
@@ -118,6 +122,8 @@ impl Backup {
     ) -> Result<BackupReport> {
         let started = (app.outside.now)();
         let encryption = app.settings.encryption()?.clone();
+        // Before the database is read: a key that cannot sign should not be noticed at the end.
+        let signer = signer(app)?;
         let dump = Box::pin(Dump::plan(target, options, stop)).await?;
         let place = match Box::pin(self.place(app, &dump.plan, started)).await {
             Ok(place) => place,
@@ -127,11 +133,13 @@ impl Backup {
             }
         };
         if self.dry_run {
-            let report = record::planned(self, app, &dump.plan, &place, &encryption, started);
+            let mut report = record::planned(self, app, &dump.plan, &place, &encryption, started);
+            report.signed_by = signer.map(|key| key.public().id());
             dump.abandon().await;
             return Ok(report);
         }
-        match Box::pin(self.write(app, dump, &place, &encryption, started, (observer, stop))).await {
+        let ways = Ways { encryption, signer };
+        match Box::pin(self.write(app, dump, &place, &ways, started, (observer, stop))).await {
             Ok(report) => Ok(report),
             Err(error) => {
                 Box::pin(remove_remains(app, &place)).await;
@@ -202,13 +210,13 @@ impl Backup {
         app: &App,
         dump: Dump,
         place: &BackupRef,
-        encryption: &Encryption,
+        ways: &Ways,
         started: Timestamp,
         (observer, stop): (&dyn Observer, &CancellationToken),
     ) -> Result<BackupReport> {
         let compression = app.settings.compression;
         let writer =
-            BackupWriter::new(app.repository.clone(), place.clone(), compression, encryption.clone());
+            BackupWriter::new(app.repository.clone(), place.clone(), compression, ways.encryption.clone());
         let plan = dump.plan.clone();
         let files = Box::pin(dump.run(&writer, observer, stop)).await?;
         if !plan.globals.is_empty() {
@@ -221,8 +229,15 @@ impl Backup {
             return Err(Error::new(ErrorKind::Stopped, "was stopped before its manifest was written")
                 .hint("Nothing of it is kept. Run it again."));
         }
-        app.repository.commit(place, manifest.to_json()?, None).await?;
-        Ok(record::finished(app, &manifest, place))
+        let json = manifest.to_json()?;
+        let signature = match &ways.signer {
+            Some(key) => Some(key.sign(&json, &place.trusted_comment((app.outside.now)()))?),
+            None => None,
+        };
+        app.repository.commit(place, json, signature).await?;
+        let mut report = record::finished(app, &manifest, place);
+        report.signed_by = ways.signer.as_ref().map(|key| key.public().id());
+        Ok(report)
     }
 
     fn manifest(
@@ -237,6 +252,24 @@ impl Backup {
         let times = record::Times { started, finished: (app.outside.now)() };
         record::manifest(self, app, (plan, files), place, writer.records(), &times)
     }
+}
+
+/// How what is written is protected.
+struct Ways {
+    encryption: Encryption,
+    signer: Option<SigningKey>,
+}
+
+/// The signing key, if one is set. It must be one whose signatures the same settings accept.
+pub(super) fn signer(app: &App) -> Result<Option<SigningKey>> {
+    let Some(key) = app.settings.signing_key()? else { return Ok(None) };
+    let trusted = app.settings.verification_keys()?;
+    if trusted.is_none_or(|keys| keys.contains(key.public())) {
+        return Ok(Some(key));
+    }
+    Err(Error::new(ErrorKind::SignatureKey, "is not the public half of the signing key")
+        .on(variable::verification_key)
+        .hint(format!("Add {} to it, or sign with a key that belongs to it.", key.public())))
 }
 
 fn toc_bytes(plan: &Plan, started: Timestamp) -> Bytes {

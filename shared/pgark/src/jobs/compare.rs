@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::error::Result;
 use crate::repository::archive::BackupReader;
 use crate::repository::{Filter, Manifest};
+use crate::signature::SignatureCheck;
 
 mod definitions;
 mod difference;
@@ -27,6 +28,8 @@ pub use difference::{Difference, DifferenceKind};
 /// What a comparison found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
+    /// Whether the manifest's signature was checked.
+    pub signature: SignatureCheck,
     /// Tables whose rows were compared.
     pub tables: usize,
     /// Rows that were compared.
@@ -71,13 +74,13 @@ pub async fn compare(
     let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
     let (_, entries) = toc::read::read(&reader.toc().await?)?;
     let found = scan(target, super::whole_database(app), observer, stop).await?;
-    contents(reader.manifest(), &entries, &found, Scope::WHOLE)
+    contents(app.repository.signature_check(), (reader.manifest(), &entries), &found, Scope::WHOLE)
 }
 
 /// Compares what a backup says with what was found in a database.
 pub(crate) fn contents(
-    manifest: &Manifest,
-    entries: &[Entry],
+    signature: SignatureCheck,
+    (manifest, entries): (&Manifest, &[Entry]),
     found: &Content,
     scope: Scope,
 ) -> Result<Comparison> {
@@ -92,6 +95,7 @@ pub(crate) fn contents(
     differences.extend(large_object_difference(manifest, found)?);
     differences.extend(definitions::differences(entries, &found.plan.entries, scope));
     Ok(Comparison {
+        signature,
         tables: dumped.len(),
         rows: dumped.values().map(|table| table.rows).sum(),
         large_objects: manifest.large_objects.as_ref().map_or(0, |large| large.count),

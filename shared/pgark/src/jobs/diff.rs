@@ -102,7 +102,7 @@ impl Diff {
         let manifests =
             (app.repository.load_manifest(&before).await?, app.repository.load_manifest(&after).await?);
         let (tables, tables_unchanged) = table_changes(&manifests.0, &manifests.1);
-        let reason = not_compared(app, &manifests.0, &manifests.1);
+        let reason = not_compared(app.settings.identities()?.is_some(), &manifests.0, &manifests.1);
         let definitions = match &reason {
             Some(_) => None,
             None => Some(definition_changes(
@@ -121,12 +121,12 @@ impl Diff {
     }
 }
 
-fn not_compared(app: &App, before: &Manifest, after: &Manifest) -> Option<String> {
+fn not_compared(has_identity: bool, before: &Manifest, after: &Manifest) -> Option<String> {
     let encrypted = before.encryption.is_some() || after.encryption.is_some();
     let (from, to) = (before.server.version_num / 10_000, after.server.version_num / 10_000);
     if before.options.data_only || after.options.data_only {
         Some("one of the backups holds rows alone".to_owned())
-    } else if encrypted && app.settings.identity_file.is_none() {
+    } else if encrypted && !has_identity {
         Some("the backups are encrypted, and no identity file is set".to_owned())
     } else if from != to {
         Some(format!("PostgreSQL {from} and {to} word definitions differently"))

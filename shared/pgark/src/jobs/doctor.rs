@@ -78,6 +78,7 @@ pub async fn run(app: &App, stop: &CancellationToken) -> DoctorReport {
     check_database(app, &mut report, stop).await;
     check_store(app, &mut report).await;
     check_keys(app, &mut report);
+    check_signing(app, &mut report);
     report
 }
 
@@ -181,6 +182,26 @@ fn check_keys(app: &App, report: &mut DoctorReport) {
             Ok(()) => report.ok("keys", "the identity file opens what the recipients are given"),
             Err(error) => report.fail("keys", &error),
         },
+    }
+}
+
+/// That what is signed here is accepted where the same settings hold.
+fn check_signing(app: &App, report: &mut DoctorReport) {
+    let check = super::backup::signer(app).and_then(|key| Ok((key, app.settings.verification_keys()?)));
+    match check {
+        Err(error) => report.fail("signing", &error),
+        Ok((Some(key), _)) => report.ok("signing", format!("manifests are signed by the key {}", key.public().id())),
+        Ok((None, Some(_))) => report.warn(
+            "signing",
+            "a verification key is set, and backups are not signed",
+            "Set PGARK_SIGNING_KEY_FILE or PGARK_SIGNING_KEY_SECRET: an unsigned backup is refused with these settings.",
+        ),
+        Ok((None, None)) => report.warn(
+            "signing",
+            "backups are not signed",
+            "Whoever can write to the store can replace a backup unnoticed. Make a key with `pgark keys --signing`, and \
+             set PGARK_SIGNING_KEY_FILE.",
+        ),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupReader;
 use crate::repository::{ArchiveFile, BackupId, Filter, ObjectRecord, SourceName};
 use crate::seal::{Compression, Encryption, Sealer, has_content};
+use crate::signature::SignatureCheck;
 
 /// Files that are being written are called so, lest half of one be taken for all of it.
 const UNFINISHED: &str = ".part";
@@ -47,6 +48,8 @@ pub struct FetchReport {
     pub backup: BackupId,
     /// The directory.
     pub directory: String,
+    /// Whether the manifest's signature was checked.
+    pub signature: SignatureCheck,
     /// Files in it.
     pub files: usize,
     /// Of these, files that were there already, and whole.
@@ -117,6 +120,7 @@ impl Fetch {
         Ok(FetchReport {
             backup: manifest.id,
             directory: self.directory.display().to_string(),
+            signature: app.repository.signature_check(),
             files: manifest.objects.len(),
             files_kept,
             stored_bytes: manifest.totals.stored_bytes - bytes_kept,

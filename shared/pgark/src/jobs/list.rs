@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::repository::{BackupId, BackupRef, Filter, Manifest, Repository, SourceName, Tier};
+use crate::signature::SignatureCheck;
 use crate::store::StoreRead as _;
 
 /// The arguments.
@@ -22,9 +23,11 @@ pub struct List {
 pub struct ListReport {
     /// The store.
     pub store: String,
+    /// Whether the manifests' signatures were checked.
+    pub signature: SignatureCheck,
     /// The backups whose manifests can be read.
     pub backups: Vec<BackupLine>,
-    /// The backups whose manifests cannot.
+    /// The backups whose manifests cannot, or whose signatures are wrong.
     pub unreadable: Vec<Unreadable>,
     /// Runs without a manifest: in progress, or failed. Not backups.
     pub incomplete: Vec<String>,
@@ -79,6 +82,7 @@ impl List {
         let found = repository.find(&filter).await?;
         let mut report = ListReport {
             store: repository.store().address(),
+            signature: repository.signature_check(),
             backups: Vec::new(),
             unreadable: Vec::new(),
             incomplete: found.incomplete.iter().map(ToString::to_string).collect(),

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupReader;
 use crate::repository::{BackupId, Filter, Manifest, SourceName};
+use crate::signature::SignatureCheck;
 
 /// The arguments.
 #[derive(Clone, Default, Deserialize)]
@@ -84,6 +85,8 @@ pub struct RestoreReport {
     pub backup: BackupId,
     /// Where it went: host, port and database.
     pub target: String,
+    /// Whether the manifest's signature was checked.
+    pub signature: SignatureCheck,
     /// Entries of the table of contents that were restored.
     pub entries: usize,
     /// Entries that were left out, because nobody wanted them.
@@ -290,6 +293,7 @@ impl Prepared {
         Ok(RestoreReport {
             backup,
             target,
+            signature: app.repository.signature_check(),
             entries: done.entries_done + properties.len(),
             entries_left_out: done.entries_left_out - properties.len(),
             rows: done.files.values().filter(|file| file.is_table()).map(|file| file.fingerprint.rows).sum(),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::repository::{Filter, Manifest, Repository, SourceName};
+use crate::signature::SignatureCheck;
 use crate::store::StoreRead as _;
 
 /// The arguments.
@@ -22,6 +23,8 @@ pub struct Show {
 pub struct ShowReport {
     /// Where it is.
     pub location: String,
+    /// Whether the manifest's signature was checked.
+    pub signature: SignatureCheck,
     /// What it holds.
     pub manifest: Manifest,
 }
@@ -32,6 +35,7 @@ impl Show {
         let filter = Filter { source: self.source.clone(), tier: None };
         let backup = repository.resolve(&self.backup, &filter).await?;
         let manifest = repository.load_manifest(&backup).await?;
-        Ok(ShowReport { location: format!("{}/{backup}", repository.store().address()), manifest })
+        let location = format!("{}/{backup}", repository.store().address());
+        Ok(ShowReport { location, signature: repository.signature_check(), manifest })
     }
 }

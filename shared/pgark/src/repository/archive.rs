@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use pg_archive::archive::{ArchiveSink, ArchiveSource, SinkFile, SourceFile, StorageError};
 
+use super::part::Parts;
 use super::{ArchiveFile, BackupRef, Manifest, ObjectRecord, Repository};
 use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Compression, Encryption, Identities, SealedWriter};
@@ -126,6 +127,7 @@ pub struct BackupReader {
     repository: Repository,
     backup: BackupRef,
     manifest: Manifest,
+    parts: Parts,
     identities: Option<Identities>,
     /// In nanoseconds.
     waited: Arc<AtomicU64>,
@@ -139,7 +141,8 @@ impl BackupReader {
         manifest: Manifest,
         identities: Option<Identities>,
     ) -> Self {
-        Self { repository, backup, manifest, identities, waited: Arc::default() }
+        let parts = Parts::of(&manifest);
+        Self { repository, backup, manifest, parts, identities, waited: Arc::default() }
     }
 
     /// How long those who read data files waited for bytes: downloading, decrypting and decompressing.
@@ -157,7 +160,8 @@ impl BackupReader {
     /// # Errors
     /// When it is encrypted and there is no identity, or the store has it not.
     pub async fn open_record(&self, record: &ObjectRecord) -> Result<ByteStream> {
-        self.repository.open_object(&self.backup, record, self.identities.as_ref()).await
+        let part = self.parts.get(&record.name);
+        self.repository.open_object(&self.backup, record, part, self.identities.as_ref()).await
     }
 
     /// Reads the table of contents.

@@ -1,5 +1,6 @@
 //! Finding backups: listing those that are complete, those that are not, and the one that an argument means.
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{BackupRef, Manifest, Repository, SourceName, Tier, keys};
@@ -10,6 +11,8 @@ use crate::store::StoreRead as _;
 const REQUESTS_IN_FLIGHT: usize = 16;
 /// A manifest of a hundred thousand tables is about 60 MB.
 const MANIFEST_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// minisign's signatures have some 350 bytes; comments may be longer.
+const SIGNATURE_BYTES_MAX: usize = 64 * 1024;
 const CANDIDATES_NAMED: usize = 8;
 
 /// Which backups to look at.
@@ -84,7 +87,9 @@ impl Repository {
         choose(&backups, argument).map_err(|error| error.on(self.store().address()))
     }
 
-    /// Reads a backup's manifest, which must be the one of this place.
+    /// Reads a backup's manifest, which must be the one of this place, and be signed if signatures are to be checked.
+    ///
+    /// The only way to a manifest, so that nobody forgets the signature.
     pub async fn load_manifest(&self, backup: &BackupRef) -> Result<Manifest> {
         let key = backup.key(keys::MANIFEST);
         let json =
@@ -94,6 +99,10 @@ impl Repository {
                 }
                 _ => error,
             })?;
+        if let Some(signers) = &self.signers {
+            let signature = self.signature(backup).await.map_err(|error| error.on(&key))?;
+            signers.verify(&json, &signature).map_err(|error| error.on(&key))?;
+        }
         let manifest = Manifest::from_json(&json).map_err(|error| error.on(&key))?;
         if (manifest.id, &manifest.source, manifest.tier) != (backup.id, &backup.source, backup.tier) {
             let message = format!("is the manifest of {}/{}/{}", manifest.tier, manifest.source, manifest.id);
@@ -102,6 +111,22 @@ impl Repository {
                 .hint("It was moved or copied here. Put it back where it belongs."));
         }
         Ok(manifest)
+    }
+
+    async fn signature(&self, backup: &BackupRef) -> Result<Bytes> {
+        let read = self.store().get_small(&backup.key(keys::SIGNATURE), SIGNATURE_BYTES_MAX).await;
+        read.map_err(|error| match error.kind() {
+            ErrorKind::ObjectMissing => Error::new(ErrorKind::SignatureMissing, "is not signed")
+                .hint(
+                    "If it was written before backups were signed, unset PGARK_VERIFICATION_KEY for it. Else somebody \
+                     replaced it: use another backup.",
+                )
+                .because(error),
+            ErrorKind::ObjectTooLarge => {
+                Error::new(ErrorKind::SignatureInvalid, "has a signature that is far too large").because(error)
+            }
+            _ => error,
+        })
     }
 
     /// The manifests of several backups, in their order; a damaged one does not hide the others.

@@ -2,7 +2,10 @@
 //!
 //! Readers tolerate unknown fields within the major version they know and refuse a newer major version.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
+use pg_archive::fingerprint::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 use super::{BackupId, SourceName, Tier};
@@ -248,9 +251,35 @@ impl Manifest {
         let of_large = self.large_objects.iter().flat_map(|large| &large.objects);
         match of_tables.chain(of_large).find(|name| names.binary_search(&name.as_str()).is_err()) {
             Some(name) => Err(damaged(format!("refers to the object {name:?}, which it does not list"))),
-            None => Ok(()),
+            None => self.check_rows(),
         }
     }
+
+    /// The rows of each table must be those of its objects: a restore compares the one, people read the other.
+    fn check_rows(&self) -> Result<()> {
+        let records: HashMap<&str, _> =
+            self.objects.iter().map(|object| (object.name.as_str(), object)).collect();
+        for table in &self.tables {
+            let mut sum = Fingerprint::default();
+            for object in table.objects.iter().filter_map(|name| records.get(name.as_str())) {
+                let (Some(rows), Some(text)) = (object.rows, &object.fingerprint) else {
+                    return Err(damaged(format!("does not say which rows {} holds", object.name)));
+                };
+                sum.merge(fingerprint(rows, text)?);
+            }
+            if sum != fingerprint(table.rows, &table.fingerprint)? {
+                let (schema, name) = (&table.schema, &table.name);
+                return Err(damaged(format!(
+                    "has other rows for table {schema}.{name} than for its objects"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fingerprint(rows: u64, text: &str) -> Result<Fingerprint> {
+    Fingerprint::parse(rows, text).map_err(|error| damaged("has a fingerprint that is none").because(error))
 }
 
 fn damaged(message: impl Into<String>) -> Error {

@@ -4,6 +4,7 @@ use super::manifest::tests::sample;
 use super::*;
 use crate::jobs::list::List;
 use crate::jobs::show::Show;
+use crate::signature::{SigningKey, VerificationKeys};
 use crate::store::StoreOptions;
 
 async fn repository() -> (tempfile::TempDir, Repository) {
@@ -79,6 +80,56 @@ async fn a_manifest_in_another_place_is_damage() {
     assert_eq!(repository.load_manifest(&here).await.unwrap_err().kind(), ErrorKind::BackupMissing);
 }
 
+/// A signature covers the exact bytes, and those name the place.
+#[tokio::test]
+async fn with_a_verification_key_only_signed_manifests_in_their_own_place_are_read() {
+    let (folder, repository) = repository().await;
+    let [ours, other] = [(); 2].map(|()| SigningKey::generate().unwrap());
+    let keys = VerificationKeys::read(&ours.public().to_string()).unwrap();
+    let checking = repository.clone().signed_by(Some(keys));
+    let here = backup("20260122T020000Z-aaaa", "app", Tier::Daily);
+    let json = sample(here.id, "app", Tier::Daily).to_json().unwrap();
+    let signed = |key: &SigningKey| Some(key.sign(&json, "timestamp:1").unwrap());
+    repository.commit(&here, json.clone(), signed(&ours)).await.unwrap();
+    assert_eq!(checking.load_manifest(&here).await.unwrap().id, here.id);
+
+    for (id, signature, kind) in [
+        ("20260122T020000Z-bbbb", None, ErrorKind::SignatureMissing),
+        ("20260122T020000Z-cccc", signed(&other), ErrorKind::SignatureInvalid),
+        ("20260122T020000Z-dddd", Some(vec![b'x'; 100_000]), ErrorKind::SignatureInvalid),
+        // With its own signature, from the place where it was written.
+        ("20260122T020000Z-eeee", signed(&ours), ErrorKind::ManifestDamaged),
+    ] {
+        let there = backup(id, "app", Tier::Daily);
+        repository.commit(&there, json.clone(), signature).await.unwrap();
+        let error = checking.load_manifest(&there).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{id}");
+        assert!(error.object().unwrap().ends_with("/manifest.json"), "{error}");
+    }
+    let manifest = folder.path().join(here.key(keys::MANIFEST));
+    std::fs::write(manifest, String::from_utf8(json).unwrap().replace("\"rows\": 42", "\"rows\": 43"))
+        .unwrap();
+    assert_eq!(checking.load_manifest(&here).await.unwrap_err().kind(), ErrorKind::SignatureInvalid);
+    let report = List::default().run(&checking).await.unwrap();
+    assert_eq!((report.backups.len(), report.unreadable.len()), (0, 5), "marked, each with its code");
+    assert_eq!(report.signature, SignatureCheck::Verified);
+    assert_eq!(List::default().run(&repository).await.unwrap().signature, SignatureCheck::NotChecked);
+}
+
+/// Whoever sees the manifest must find its signature.
+#[tokio::test]
+async fn a_signature_that_cannot_be_written_prevents_the_commit() {
+    let (_folder, repository) = repository().await;
+    let place = backup("20260122T020000Z-aaaa", "app", Tier::Daily);
+    let (key, taken) = (place.key(keys::SIGNATURE), Bytes::from_static(b"somebody else's"));
+    repository.store().put_small(&key, taken.clone()).await.unwrap();
+    let json = sample(place.id, "app", Tier::Daily).to_json().unwrap();
+    let error = repository.commit(&place, json, Some(b"signature".to_vec())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ObjectExists);
+    assert_eq!(repository.find(&Filter::default()).await.unwrap().complete, []);
+    assert_eq!(repository.store().get_small(&key, 100).await.unwrap(), taken);
+}
+
 #[tokio::test]
 async fn objects_read_back_through_the_repository() {
     let (folder, repository) = repository().await;
@@ -103,11 +154,13 @@ async fn objects_read_back_through_the_repository() {
                 fingerprint: None,
             };
             assert!(folder.path().join(backup.key(&record.name)).exists());
-            let read = repository.open_object(&backup, &record, Some(&identities)).await.unwrap();
+            let read =
+                repository.open_object(&backup, &record, &Part::Unknown, Some(&identities)).await.unwrap();
             let read: Vec<Bytes> = read.try_collect().await.unwrap();
             assert_eq!(read.concat(), b"rows");
             if *encryption == age {
-                let error = repository.open_object(&backup, &record, None).await.err().unwrap();
+                let error =
+                    repository.open_object(&backup, &record, &Part::Unknown, None).await.err().unwrap();
                 assert_eq!(error.kind(), ErrorKind::Identity);
             }
         }

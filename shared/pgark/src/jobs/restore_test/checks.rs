@@ -43,7 +43,12 @@ async fn comparison(place: &Place, content: &Content, stop: &CancellationToken) 
     let scope = Scope { texts: from == to, owners: with_roles, privileges: with_roles };
     let found = Box::pin(scan(place.scratch(), whole_database(&place.app), &(), stop)).await;
     let found = found.map_err(|error| error.on(format!("database {}", place.scratch().display())))?;
-    let comparison = compare::contents(&content.manifest, &content.entries, &found, scope)?;
+    let comparison = compare::contents(
+        place.app.repository.signature_check(),
+        (&content.manifest, &content.entries),
+        &found,
+        scope,
+    )?;
     let (of_rows, of_schema): (Vec<Difference>, Vec<Difference>) =
         comparison.differences.into_iter().partition(|difference| is_of_rows(difference.code));
     let mut schema = if scope.texts {

@@ -15,7 +15,6 @@ use crate::app::{App, Outside};
 use crate::embedded::{Options, Server, binaries};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::BackupRef;
-use crate::secrets::{self, Secrets};
 
 /// How often the session that says that the test is alive says something, lest a firewall cut it off.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -43,7 +42,7 @@ impl Place {
     ) -> Result<Self> {
         let name = scratch::name(report.id);
         let began = (app.outside.now)();
-        let (kind, server, maintenance) = if let Some(target) = url_of_server(app).await? {
+        let (kind, server, maintenance) = if let Some(target) = target_of_server(app)? {
             (TargetKind::Server, None, target)
         } else {
             let server = Box::pin(start(app, content)).await?;
@@ -78,7 +77,7 @@ impl Place {
         };
         Ok(Self {
             kind,
-            app: App { settings: app.settings.clone(), repository: app.repository.clone(), outside },
+            app: app.in_world(outside),
             version_num: keeper.version_num(),
             server,
             scratch: maintenance.with_database(name).with_application_name("pgark"),
@@ -139,16 +138,9 @@ async fn drop_anew(maintenance: &Target, name: &str) -> Result<()> {
     scratch::drop_database(&session, maintenance, name, true).await
 }
 
-/// The server that the settings name, if they do.
-async fn url_of_server(app: &App) -> Result<Option<Target>> {
-    if let Some(url) = &app.settings.restore_test_url {
-        return app.target(url.expose()).map(Some);
-    }
-    let Some(reference) = &app.settings.restore_test_secret else { return Ok(None) };
-    let text = Secrets::open(&app.settings).await?.read(reference).await?;
-    let host_elsewhere = (app.outside.environment)(crate::config::LIBPQ_HOST).is_some();
-    let url = secrets::database_url(&text, host_elsewhere).map_err(|error| error.on(reference.id()))?;
-    app.target(url.expose()).map(Some)
+/// The server that the settings name, if they do; one in a secret was read with the others.
+fn target_of_server(app: &App) -> Result<Option<Target>> {
+    app.settings.restore_test_url.as_ref().map(|url| app.target(url.expose())).transpose()
 }
 
 /// A server of our own, which is not older than the one that was backed up.

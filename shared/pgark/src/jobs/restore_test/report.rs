@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Exit, Result};
 use crate::jobs::compare::Difference;
 use crate::jobs::restore::RestoreReport;
 use crate::repository::{BackupId, BackupRef, Manifest, ReportKind, Repository, SourceName, Tier, keys};
+use crate::signature::SignatureCheck;
 use crate::store::StoreRead as _;
 
 /// The version of the form of reports.
@@ -82,6 +83,8 @@ pub struct TestedBackup {
     pub tier: Tier,
     /// Where it is.
     pub location: String,
+    /// Whether the signature of its manifest was checked.
+    pub signature: SignatureCheck,
     /// When its snapshot was taken; `null`, as all that follows, if its manifest could not be read.
     pub snapshot_at: Option<Timestamp>,
     /// The database.
@@ -241,6 +244,7 @@ impl RestoreTestReport {
                 source: backup.source.clone(),
                 tier: backup.tier,
                 location: format!("{}/{backup}", repository.store().address()),
+                signature: repository.signature_check(),
                 snapshot_at: None,
                 database: None,
                 server_version: None,

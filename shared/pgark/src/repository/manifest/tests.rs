@@ -163,7 +163,7 @@ fn contradictions_are_damage() {
     for cut in [0, 1, whole.len() / 2, whole.len() - 3] {
         assert_eq!(Manifest::from_json(&whole[..cut]).unwrap_err().kind(), ErrorKind::ManifestDamaged);
     }
-    let changes: [(&str, Value); 7] = [
+    let changes: [(&str, Value); 11] = [
         ("/totals/rows", json!(41)),
         ("/totals/stored_bytes", json!(1)),
         ("/objects/0/name", json!("../../other/toc.dat.age")),
@@ -171,6 +171,10 @@ fn contradictions_are_damage() {
         ("/objects/0/name", json!("data/public.orders.dat.zst.age")),
         ("/tables/0/objects/0", json!("data/gone.dat")),
         ("/id", json!("../x")),
+        ("/objects/1/rows", json!(41)),
+        ("/objects/1/fingerprint", json!(format!("xxh3-128-sum:{:032x}", 256))),
+        ("/tables/0/fingerprint", json!(format!("xxh3-128-sum:{:032x}", 256))),
+        ("/tables/0/fingerprint", json!("255")),
     ];
     for (pointer, wrong) in changes {
         let error = refused(|value| *value.pointer_mut(pointer).unwrap() = wrong);

@@ -1,0 +1,32 @@
+//! Lambda function: checks backups against their manifests.
+//!
+//! Events, variables and errors are described in docs/functions.md, the job itself in `pgark::jobs::verify`. Damage
+//! answers as an error, so that whatever watches the function for errors sees it; the report is in the store.
+
+use std::process::ExitCode;
+
+use pgark::app::App;
+use pgark::config::Needs;
+use pgark::jobs::verify::Verify;
+use tokio_util::sync::CancellationToken;
+
+const NEEDS: Needs = Needs {
+    database: false,
+    store: true,
+    encryption: false,
+    signing: false,
+    identity: true,
+    restore_test: false,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    pgark::lambda::serve(NEEDS, async |job: Verify, app: &App, stop: &CancellationToken| {
+        let report = job.run(app, &(), stop).await?;
+        report.verdict().map_or(Ok(report), Err)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;
