@@ -58,6 +58,10 @@ pub(crate) enum Command {
     Fetch(Fetch),
     /// Restore a backup into a database
     Restore(Restore),
+    /// Restore a backup into a scratch database, compare, and keep the evidence
+    RestoreTest(RestoreTest),
+    /// Say what changed between two backups
+    Diff(Diff),
     /// Make an age key pair, or one that signs
     Keys(Keys),
     /// Check everything that a backup needs, and say what to do
@@ -181,7 +185,7 @@ pub(crate) enum FetchCodec {
 pub(crate) struct Fetch {
     /// An id, a unique prefix of one, or `latest`
     pub(crate) backup: String,
-    /// The directory to write; must be empty or not exist
+    /// The directory to write; one that was begun for the same backup is finished
     pub(crate) directory: PathBuf,
     /// Codec of the data files
     #[arg(long, value_name = "CODEC", default_value = "gzip")]
@@ -252,6 +256,26 @@ pub(crate) struct Restore {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct RestoreTest {
+    /// An id, a unique prefix of one, `latest`, or `oldest-tested`: the one whose last test is longest ago
+    #[arg(default_value = "latest")]
+    pub(crate) backup: String,
+    /// Connection string of a server on which databases may be created, or `embedded` for one that pgark starts itself
+    /// [PGARK_RESTORE_TEST_URL; default: embedded]
+    #[arg(long, value_name = "URL")]
+    pub(crate) on: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Diff {
+    /// The earlier backup: an id, a unique prefix of one, or `latest`
+    pub(crate) before: String,
+    /// The later one
+    #[arg(default_value = "latest")]
+    pub(crate) after: String,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Keys {
     /// File for the secret key; never overwritten [default: pgark-key.txt; with --signing, pgark-signing.key]
     #[arg(value_name = "FILE")]
@@ -284,7 +308,12 @@ impl Args {
             Command::Doctor(doctor) => &doctor.writing,
             _ => &none,
         };
+        let restore_test_url = match &self.command {
+            Command::RestoreTest(test) => test.on.clone(),
+            _ => None,
+        };
         RawSettings {
+            restore_test_url,
             store: global.store.clone(),
             source: global.source.clone(),
             jobs: global.jobs.clone(),

@@ -9,11 +9,13 @@ use pgark::{Error, ErrorKind, Exit, Result};
 use crate::args::{Args, Command};
 
 mod backup;
+mod diff;
 mod doctor;
 mod fetch;
 mod keys;
 mod list;
 mod restore;
+mod restore_test;
 mod show;
 mod verify;
 
@@ -46,14 +48,31 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
         Command::Restore(restore) => {
             Box::pin(restore::run(&open(&args, READING).await?, restore, json)).await
         }
+        Command::RestoreTest(test) => {
+            let needs = Needs { restore_test: true, ..READING };
+            Box::pin(restore_test::run(&open(&args, needs).await?, test, json)).await
+        }
+        Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
     }
 }
 
-const BACKING_UP: Needs =
-    Needs { database: true, store: true, encryption: true, signing: true, identity: false };
+const BACKING_UP: Needs = Needs {
+    database: true,
+    store: true,
+    encryption: true,
+    signing: true,
+    identity: false,
+    restore_test: false,
+};
 /// Manifests, which are not encrypted.
-const LOOKING: Needs =
-    Needs { database: false, store: true, encryption: false, signing: false, identity: false };
+const LOOKING: Needs = Needs {
+    database: false,
+    store: true,
+    encryption: false,
+    signing: false,
+    identity: false,
+    restore_test: false,
+};
 const READING: Needs = Needs { identity: true, ..LOOKING };
 
 /// Reads the settings and opens the store.

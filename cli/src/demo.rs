@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use pg_archive::connect::Target;
 use pg_archive::session::Session;
 use pgark::app::{App, Outside};
-use pgark::config::{Needs, RawSettings};
+use pgark::config::{Needs, RawSettings, variable};
+use pgark::embedded::{Options, Server, binaries};
 use pgark::jobs::backup::Backup;
 use pgark::jobs::compare::compare;
 use pgark::jobs::list::List;
@@ -22,10 +22,6 @@ use crate::output::{self, count};
 use crate::progress::{BackupProgress, RestoreProgress};
 use crate::{args, stop};
 
-mod server;
-
-use server::Server;
-
 /// A shop with customers, orders and stock.
 const SHOP: &str = include_str!("demo/shop.sql");
 
@@ -35,7 +31,7 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
     let folder = folder(args, outside)?;
     let stop = stop::token();
     say(json, "1. a throw-away PostgreSQL, with a shop database");
-    let server = Server::start()?;
+    let server = start_server(outside).await?;
     let postgres = server.target("postgres")?;
     Session::open(&postgres).await?.execute("CREATE DATABASE shop").await?;
     Session::open(&server.target("shop")?).await?.execute(SHOP).await?;
@@ -95,14 +91,14 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
 
     say(json, "6. a comparison of the restored database with the backup");
     let comparison = compare(&app, "latest", &server.target("shop_restored")?, &(), &stop).await?;
-    drop(server);
+    server.stop().await;
     if json {
         output::json(&serde_json::json!({
             "backup": backup, "verify": verified, "restore": restored, "comparison": comparison, "folder": folder,
         }));
     } else {
         for difference in &comparison.differences {
-            output::warning(difference);
+            output::warning(&difference.to_string());
         }
         if comparison.differences.is_empty() {
             say(
@@ -131,6 +127,21 @@ fn say(json: bool, text: &str) {
     }
 }
 
+/// A server from the best programs that there are: the first on the PATH, or the newest that is installed.
+async fn start_server(outside: Outside) -> Result<Server> {
+    let (named, path) = ((outside.environment)(variable::postgres_bin), std::env::var_os("PATH"));
+    let found = binaries::find(named.as_deref(), path.as_deref())?;
+    let Some(binaries) = found.first() else {
+        let missing = "PostgreSQL's server programs are not on this machine";
+        return Err(Error::new(ErrorKind::EmbeddedMissing, missing).hint(format!(
+            "Run `make demo`, which fetches them; or install PostgreSQL (Debian: apt-get install postgresql); or set {} \
+             to the folder of initdb.",
+            variable::postgres_bin
+        )));
+    };
+    Server::start(binaries, &Options { superuser: "postgres".to_owned(), relations: 0 }).await
+}
+
 /// A new folder for this run, so that no run meets another's key.
 fn folder(args: &args::Demo, outside: Outside) -> Result<PathBuf> {
     let base = args.directory.clone().unwrap_or_else(|| std::env::temp_dir().join("pgark-demo"));
@@ -143,11 +154,4 @@ fn folder(args: &args::Demo, outside: Outside) -> Result<PathBuf> {
 
 fn file_error(path: &Path, source: std::io::Error) -> Error {
     Error::new(ErrorKind::LocalFile, "cannot be written").on(path.display().to_string()).because(source)
-}
-
-impl Server {
-    fn target(&self, database: &str) -> Result<Target> {
-        Target::parse(&self.connection_string(database), |_| None)
-            .map_err(|problems| Error::new(ErrorKind::Internal, problems.to_string()))
-    }
 }

@@ -61,6 +61,12 @@ impl RestoreProgress {
         Self { bar, entries: 0.into(), done: 0.into(), files: 0.into() }
     }
 
+    /// For a restore whose size is not known before it begins.
+    pub(crate) fn of_unknown_size(quiet: bool) -> Self {
+        let bar = bar("restore", COUNTER, quiet);
+        Self { bar, entries: 0.into(), done: 0.into(), files: 0.into() }
+    }
+
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }

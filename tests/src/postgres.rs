@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 
-pub use database::{Database, client, dump_text};
+pub use database::{Database, client, dump_text, psql};
 pub use regression::RegressionDatabase;
 
 use crate::account::ServerAccount;

@@ -8,10 +8,14 @@
 mod accepted;
 #[path = "fidelity/before.rs"]
 mod before;
+#[path = "fidelity/changes.rs"]
+mod changes;
 #[path = "fidelity/entries.rs"]
 mod entries;
 #[path = "fidelity/extensions.rs"]
 mod extensions;
+#[path = "fidelity/fetching.rs"]
+mod fetching;
 #[path = "fidelity/fingerprints.rs"]
 mod fingerprints;
 #[path = "fidelity/generated.rs"]

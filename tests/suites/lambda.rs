@@ -1,5 +1,6 @@
 //! Functions as they are deployed: their real binaries under AWS's runtime interface emulator, invoked with the files of
-//! events/, with PostgreSQL, an S3 server and Secrets Manager's stand-in. This file has `backup`, `lambda/verify` the other.
+//! events/, with PostgreSQL, an S3 server and Secrets Manager's stand-in. This file has `backup`; the others have
+//! files of their own.
 //!
 //! `backup` holds public keys only. What it wrote is looked at from outside: the objects in the bucket, and the
 //! repository as pgark's library reads it from a copy of them. The emulator measures no memory.
@@ -15,6 +16,8 @@ use pgark_tests::{
 };
 use serde_json::{Value, json};
 
+#[path = "lambda/restore_test.rs"]
+mod restore_test;
 #[path = "lambda/verify.rs"]
 mod verify;
 

@@ -37,10 +37,17 @@ pub(crate) async fn run(app: &App, args: &args::Fetch, json: bool) -> Result<Exi
 fn print(report: &FetchReport, jobs: NonZeroUsize) {
     output::line(&format!("backup {} is in {}", report.backup, report.directory));
     output::fields(&[
-        ("files", report.files.to_string()),
+        ("files", files(report)),
         ("read", bytes(report.stored_bytes)),
         ("content", bytes(report.plain_bytes)),
         ("signature", report.signature.to_string()),
         ("restore with", format!("pg_restore -j {jobs} -d DATABASE {}", report.directory)),
     ]);
+}
+
+fn files(report: &FetchReport) -> String {
+    match report.files_kept {
+        0 => report.files.to_string(),
+        kept => format!("{}, of which {kept} were there already, and whole", report.files),
+    }
 }

@@ -9,7 +9,14 @@ use pgark::config::Needs;
 use pgark::jobs::backup::Backup;
 use tokio_util::sync::CancellationToken;
 
-const NEEDS: Needs = Needs { database: true, store: true, encryption: true, signing: true, identity: false };
+const NEEDS: Needs = Needs {
+    database: true,
+    store: true,
+    encryption: true,
+    signing: true,
+    identity: false,
+    restore_test: false,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -10,8 +10,14 @@ use pgark::config::Needs;
 use pgark::jobs::verify::Verify;
 use tokio_util::sync::CancellationToken;
 
-const NEEDS: Needs =
-    Needs { database: false, store: true, encryption: false, signing: false, identity: true };
+const NEEDS: Needs = Needs {
+    database: false,
+    store: true,
+    encryption: false,
+    signing: false,
+    identity: true,
+    restore_test: false,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -16,10 +16,12 @@ mod apply;
 mod memberships;
 mod reserved;
 mod roles;
+mod scratch;
 mod statement;
 mod tablespaces;
 
 pub use apply::{Applied, Wanted, apply, check};
+pub use scratch::{apply_roles, superuser};
 pub use statement::roles_made;
 
 /// Reads everything as SQL, with the hashes of passwords if they are wanted.

@@ -144,6 +144,16 @@ impl Row {
         })
     }
 
+    /// All values in order, for a query whose columns the caller did not name.
+    pub fn values(&self) -> Result<Vec<Option<&str>>> {
+        let value = |at| {
+            self.row.try_get(at).map_err(|error| {
+                Error::new(ErrorKind::Catalog, format!("column {at} cannot be read")).because(error)
+            })
+        };
+        (0..self.row.len()).map(value).collect()
+    }
+
     /// A value that is never NULL.
     pub fn text(&self, column: &str) -> Result<&str> {
         self.optional(column)?.ok_or_else(|| {

@@ -6,7 +6,8 @@ use crate::config::{LIBPQ_HOST, Needs, Origins, RawSettings, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::Repository;
 use crate::seal::Identities;
-use crate::secrets::{self, Secrets};
+use crate::secret::Secret;
+use crate::secrets::{self, SecretReference, Secrets};
 use crate::signature::SigningKey;
 use crate::store::Store;
 use pg_archive::connect::Target;
@@ -89,10 +90,10 @@ impl App {
     pub async fn with_secrets(&self, secrets: &Secrets) -> Result<Self> {
         let mut settings = self.settings.clone();
         if let Some(reference) = settings.database_secret.clone().filter(|_| self.needs.database) {
-            let text = secrets.read(&reference).await?;
-            let host_elsewhere = (self.outside.environment)(LIBPQ_HOST).is_some();
-            let url = secrets::database_url(&text, host_elsewhere).map_err(|e| e.on(reference.id()))?;
-            settings = settings.with_database_url(url);
+            settings = settings.with_database_url(self.url(secrets, &reference).await?);
+        }
+        if let Some(reference) = settings.restore_test_secret.clone().filter(|_| self.needs.restore_test) {
+            settings.restore_test_url = Some(self.url(secrets, &reference).await?);
         }
         if let Some(reference) = settings.signing_key_secret.clone().filter(|_| self.needs.signing) {
             let key = SigningKey::parse(&secrets.read(&reference).await?);
@@ -103,6 +104,19 @@ impl App {
             settings = settings.with_identities(identities.map_err(|e| e.on(reference.id()))?);
         }
         Ok(Self { settings, repository: self.repository.clone(), outside: self.outside, needs: self.needs })
+    }
+
+    async fn url(&self, secrets: &Secrets, reference: &SecretReference) -> Result<Secret> {
+        let text = secrets.read(reference).await?;
+        let host_elsewhere = (self.outside.environment)(LIBPQ_HOST).is_some();
+        secrets::database_url(&text, host_elsewhere).map_err(|error| error.on(reference.id()))
+    }
+
+    /// The same app in another world.
+    #[must_use]
+    pub fn in_world(&self, outside: Outside) -> Self {
+        let (settings, repository) = (self.settings.clone(), self.repository.clone());
+        Self { settings, repository, outside, needs: self.needs }
     }
 
     /// Understands a connection string, with what the environment adds to it as for libpq.

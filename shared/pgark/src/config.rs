@@ -15,12 +15,15 @@ use crate::secrets::SecretReference;
 use crate::signature::{SigningKey, VerificationKeys};
 use crate::store::StoreOptions;
 
+mod assertions;
 mod file;
 mod problems;
 mod store_url;
 mod values;
 mod variables;
 
+pub(crate) use assertions::problem as assertions_problem;
+pub use assertions::{Assertion, ExpectedValue};
 pub use problems::Problem;
 pub use store_url::StoreUrl;
 pub use variables::{CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable};
@@ -32,6 +35,8 @@ const CHUNK_BYTES_DEFAULT: u64 = 1 << 30;
 const LOCK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 const JOBS_DEFAULT_MAX: usize = 4;
 const JOBS_MAX: usize = 64;
+/// In place of a URL: restore tests run on a server of our own.
+pub const EMBEDDED: &str = "embedded";
 
 /// Which settings a command cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +51,8 @@ pub struct Needs {
     pub signing: bool,
     /// The keys that decrypt, if they are set.
     pub identity: bool,
+    /// The server for restore tests, if it is in a secret.
+    pub restore_test: bool,
 }
 
 /// Validated settings.
@@ -86,6 +93,14 @@ pub struct Settings {
     pub secrets_endpoint: Option<String>,
     /// The AWS region.
     pub s3_region: Option<String>,
+    /// Folders of PostgreSQL's server programs, as in PATH.
+    pub postgres_bin: Option<String>,
+    /// The server for restore tests, if it is not one of our own.
+    pub restore_test_url: Option<Secret>,
+    /// The secret that holds the URL of the server for restore tests, if there is one.
+    pub restore_test_secret: Option<SecretReference>,
+    /// What must hold in each restored database.
+    pub assertions: Vec<Assertion>,
 }
 
 /// Where settings come from.
@@ -109,13 +124,14 @@ impl Settings {
     /// As [`load`](Self::load), with the problems one by one.
     pub fn resolve(origins: Origins<'_>, needs: Needs) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
-        let file = origins.file.map(|text| file::parse(text, &mut problems)).unwrap_or_default();
+        let (file, assertions) =
+            origins.file.map(|text| file::parse(text, &mut problems)).unwrap_or_default();
         let mut environment = RawSettings::from_environment(origins.environment);
         let region = || (origins.environment)("AWS_DEFAULT_REGION").filter(|region| !region.is_empty());
         environment.s3_region = environment.s3_region.or_else(region);
         let layers = [origins.flags, environment, file].map(endpoints_of_layer);
         let raw = layers.into_iter().reduce(over).unwrap_or_default();
-        let settings = validate(&raw, needs, origins.cores, &mut problems);
+        let settings = Settings { assertions, ..validate(&raw, needs, origins.cores, &mut problems) };
         if problems.0.is_empty() { Ok(settings) } else { Err(problems.0) }
     }
 
@@ -166,7 +182,8 @@ impl Settings {
         let database = self.database_secret.as_ref().filter(|_| needs.database);
         let signing = self.signing_key_secret.as_ref().filter(|_| needs.signing);
         let identity = self.identity_secret.as_ref().filter(|_| needs.identity);
-        [database, signing, identity].into_iter().flatten()
+        let restore_test = self.restore_test_secret.as_ref().filter(|_| needs.restore_test);
+        [database, signing, identity, restore_test].into_iter().flatten()
     }
 
     /// The same, with the signing key that a secret holds.
@@ -204,11 +221,14 @@ impl Settings {
     }
 }
 
-/// Puts `higher` over `lower`. Its URL or secret of the database replaces either of them below, so that a flag wins over
+/// Puts `higher` over `lower`. Its URL or secret of a database replaces either of them below, so that a flag wins over
 /// a secret that the environment names; and so for the keys.
 fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
     if higher.database_url.is_some() || higher.database_secret.is_some() {
         (lower.database_url, lower.database_secret) = (None, None);
+    }
+    if higher.restore_test_url.is_some() || higher.restore_test_secret.is_some() {
+        (lower.restore_test_url, lower.restore_test_secret) = (None, None);
     }
     if higher.identity_file.is_some() || higher.identity_secret.is_some() {
         (lower.identity_file, lower.identity_secret) = (None, None);
@@ -242,24 +262,30 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
     let tier = raw.tier.as_deref().map(str::parse::<Tier>);
     let lock_timeout = raw.lock_timeout.as_deref().map(values::duration);
     let chunk_bytes = raw.chunk_bytes.as_deref().map(values::size);
-    let secret = raw.database_secret.as_deref().map(str::parse::<SecretReference>);
-    let identity_secret = raw.identity_secret.as_deref().map(str::parse::<SecretReference>);
-    let signing_secret = raw.signing_key_secret.as_deref().map(str::parse::<SecretReference>);
+    let secret = |text: &Option<String>| text.as_deref().map(str::parse::<SecretReference>);
     let [s3_endpoint, secrets_endpoint] = endpoints(raw, problems);
     let jobs_default = cores.clamp(1, JOBS_DEFAULT_MAX);
     let settings = Settings {
         database_url: raw.database_url.as_deref().map(Secret::new),
-        database_secret: problems.keep(variable::database_secret, secret, SecretReference::RULE),
+        database_secret: problems.keep(
+            variable::database_secret,
+            secret(&raw.database_secret),
+            SecretReference::RULE,
+        ),
         store: problems.keep(variable::store, store, "Give s3://bucket/prefix or file:///folder."),
         encryption: encryption(raw, needs, problems),
         source: problems.keep(variable::source, source, SourceName::RULE),
         identity_file: raw.identity_file.as_deref().map(PathBuf::from),
-        identity_secret: problems.keep(variable::identity_secret, identity_secret, SecretReference::RULE),
+        identity_secret: problems.keep(
+            variable::identity_secret,
+            secret(&raw.identity_secret),
+            SecretReference::RULE,
+        ),
         identities: None,
         signing_key_file: raw.signing_key_file.as_deref().map(PathBuf::from),
         signing_key_secret: problems.keep(
             variable::signing_key_secret,
-            signing_secret,
+            secret(&raw.signing_key_secret),
             SecretReference::RULE,
         ),
         signing_key: None,
@@ -289,14 +315,38 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
         s3_endpoint,
         secrets_endpoint,
         s3_region: raw.s3_region.clone(),
+        postgres_bin: raw.postgres_bin.clone(),
+        restore_test_url: raw.restore_test_url.as_deref().filter(|url| *url != EMBEDDED).map(Secret::new),
+        restore_test_secret: problems.keep(
+            variable::restore_test_secret,
+            secret(&raw.restore_test_secret),
+            SecretReference::RULE,
+        ),
+        assertions: Vec::new(),
     };
+    requirements(raw, needs, problems);
+    settings
+}
+
+/// What must be set, and what must not be set twice.
+fn requirements(raw: &RawSettings, needs: Needs, problems: &mut Problems) {
     if needs.database && raw.database_url.is_none() && raw.database_secret.is_none() {
         let fix = "Set it to postgresql://user:password@host/database?sslmode=verify-full, or PGARK_DATABASE_SECRET to the secret that holds this.";
         problems.add(variable::database_url, "is not set", fix);
     }
-    if raw.database_url.is_some() && raw.database_secret.is_some() {
-        let fix = "Unset one of them: the secret holds the URL.";
-        problems.add(variable::database_secret, "is set, and so is PGARK_DATABASE_URL", fix);
+    for (url, url_name, secret, secret_name) in [
+        (&raw.database_url, variable::database_url, &raw.database_secret, variable::database_secret),
+        (
+            &raw.restore_test_url,
+            variable::restore_test_url,
+            &raw.restore_test_secret,
+            variable::restore_test_secret,
+        ),
+    ] {
+        if url.is_some() && secret.is_some() {
+            let fix = "Unset one of them: the secret holds the URL.";
+            problems.add(secret_name, format!("is set, and so is {url_name}"), fix);
+        }
     }
     if raw.signing_key_file.is_some() && raw.signing_key_secret.is_some() {
         let fix = "Unset one of them: the secret holds the text of the file.";
@@ -309,7 +359,6 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
     if needs.store && raw.store.is_none() {
         problems.add(variable::store, "is not set", "Set it to s3://bucket/prefix or file:///folder.");
     }
-    settings
 }
 
 /// Encryption is never left out by silence: recipients, or an explicit `none`, and not both.

@@ -90,6 +90,12 @@ pub enum ErrorKind {
     SecretUnreachable,
     /// Somebody ended the job.
     Stopped,
+    /// There are no server programs of PostgreSQL on this machine, or none that are new enough.
+    EmbeddedMissing,
+    /// A server of our own could not be started.
+    EmbeddedFailed,
+    /// A restored database is not what was backed up, or an assertion about it does not hold.
+    RestoreTestFailed,
     /// PostgreSQL, or the archive itself.
     Archive(pg_archive::ErrorKind),
     /// A fault in pgark itself.
@@ -113,7 +119,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 41] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -151,6 +157,9 @@ impl ErrorKind {
         Self::SecretInvalid,
         Self::SecretUnreachable,
         Self::Stopped,
+        Self::EmbeddedMissing,
+        Self::EmbeddedFailed,
+        Self::RestoreTestFailed,
         Self::Internal,
     ];
 
@@ -193,6 +202,9 @@ impl ErrorKind {
             Self::SecretInvalid => ("secret.invalid", Exit::Usage),
             Self::SecretUnreachable => ("secret.unreachable", Exit::Failed),
             Self::Stopped => ("stopped", Exit::Failed),
+            Self::EmbeddedMissing => ("embedded.missing", Exit::Usage),
+            Self::EmbeddedFailed => ("embedded.failed", Exit::Failed),
+            Self::RestoreTestFailed => ("restore-test.failed", Exit::Damaged),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),
             Self::Internal => ("internal", Exit::Failed),
         }

@@ -2,10 +2,12 @@
 
 pub mod backup;
 pub mod compare;
+pub mod diff;
 pub mod doctor;
 pub mod fetch;
 pub mod list;
 pub mod restore;
+pub mod restore_test;
 pub mod show;
 pub mod verify;
 

@@ -8,6 +8,7 @@ pub mod app;
 pub mod config;
 #[cfg(test)]
 mod documentation;
+pub mod embedded;
 pub mod error;
 pub mod jobs;
 #[cfg(feature = "lambda")]

@@ -21,6 +21,7 @@ mod id;
 pub mod keys;
 pub mod manifest;
 pub mod part;
+mod reports;
 
 pub use catalog::{Filter, Found};
 pub use id::{BackupId, SourceName, Tier};

@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 
 mod compress;
+mod content;
 mod encrypt;
 mod hash;
 mod reader;
 mod writer;
 
 pub use compress::Compression;
+pub use content::has_content;
 pub use encrypt::{Encryption, Identities, KeyPair, Recipient};
 pub use hash::Sha256;
 pub use reader::{Unseal, check_stored};

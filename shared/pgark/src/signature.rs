@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ct_codecs::{Base64, Decoder as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
@@ -36,7 +36,7 @@ const UNTRUSTED_COMMENT: &str = "signature of a pgark backup";
 const PUBLIC_SUFFIX: &str = ".pub";
 
 /// Whether the signature of a manifest that was read had been checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignatureCheck {
     /// One of the verification keys signed it.

@@ -76,7 +76,7 @@ pub fn dump_text(url: &str, arguments: &[&str]) -> anyhow::Result<String> {
 }
 
 /// Runs SQL from standard input; the first error ends it.
-pub(super) fn psql(url: &str, sql: &str) -> anyhow::Result<String> {
+pub fn psql(url: &str, sql: &str) -> anyhow::Result<String> {
     let text = supervised::output(&mut psql_command(url)?, Some(sql.as_bytes()))?;
     let text = String::from_utf8(text).context("the result is not UTF-8")?;
     Ok(text.trim_end_matches('\n').to_owned())

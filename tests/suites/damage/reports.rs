@@ -238,7 +238,7 @@ async fn samples_come_around_to_every_object_and_remember_damage() -> Result {
     };
     let (mut seen, mut found_at) = (Vec::new(), None);
     for run in 0..5 {
-        let report = sample(&copy).await?;
+        let report = Box::pin(sample(&copy)).await?;
         let sampled = report.sample.clone().context("a sample")?;
         assert_eq!(sampled.after, seen.last().cloned(), "run {run} begins where the one before ended");
         let read: usize = report.backups.iter().map(|line| line.objects_read).sum();

@@ -56,7 +56,7 @@ pub async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
         "SELECT pol.oid, pol.polrelid, pol.polname, pol.polcmd, pol.polpermissive, \
          CASE WHEN pol.polroles = '{{0}}' THEN NULL ELSE pg_catalog.array_to_string(ARRAY( \
              SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles \
-             WHERE oid = ANY(pol.polroles)), ', ') END AS polroles, \
+             WHERE oid = ANY(pol.polroles) ORDER BY rolname), ', ') END AS polroles, \
          pg_catalog.pg_get_expr(pol.polqual, pol.polrelid) AS polqual, \
          pg_catalog.pg_get_expr(pol.polwithcheck, pol.polrelid) AS polwithcheck \
          FROM pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) AS src(tbloid) \

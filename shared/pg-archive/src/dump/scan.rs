@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Result;
 use crate::archive::{ArchiveSink, SinkFile, StorageError};
 use crate::connect::Target;
-use crate::dump::{Dump, DumpOptions, Observer, Plan, table_fingerprint};
+use crate::dump::{Dump, DumpOptions, Observer, Plan, Rows, table_fingerprint};
 use crate::fingerprint::Fingerprint;
 
 /// What a database holds.
@@ -16,6 +16,8 @@ pub struct Content {
     pub plan: Plan,
     /// Rows and fingerprint of each table of the plan, in its order.
     pub tables: Vec<Fingerprint>,
+    /// Pages and fingerprint of all large objects.
+    pub large_objects: Fingerprint,
 }
 
 /// Reads everything once, in one snapshot, and writes nothing.
@@ -32,7 +34,13 @@ pub async fn scan(
     let plan = dump.plan.clone();
     let files = dump.run(&Nowhere, observer, stop).await?;
     let tables = plan.tables.iter().map(|table| table_fingerprint(table, &files)).collect();
-    Ok(Content { plan, tables })
+    let mut large_objects = Fingerprint::default();
+    for (at, file) in plan.files.iter().enumerate() {
+        if let (Rows::LargeObjects { .. }, Some(read)) = (&file.rows, files.get(&at)) {
+            large_objects.merge(read.fingerprint);
+        }
+    }
+    Ok(Content { plan, tables, large_objects })
 }
 
 /// A sink that forgets.

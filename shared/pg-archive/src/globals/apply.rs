@@ -297,7 +297,7 @@ fn is_member(membership: &Membership, version_num: u32) -> String {
     sql
 }
 
-fn code(error: &Error) -> Option<&SqlState> {
+pub(super) fn code(error: &Error) -> Option<&SqlState> {
     let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
     driver.and_then(tokio_postgres::Error::code)
 }

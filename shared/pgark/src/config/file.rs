@@ -1,13 +1,23 @@
 //! pgark.toml: the same settings by their keys. Unknown keys are problems, never ignored.
 
+use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::RawSettings;
 use super::problems::Problems;
+use super::{Assertion, RawSettings, assertions};
+
+/// The only table among the settings.
+const RESTORE_TEST: &str = "restore_test";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RestoreTest {
+    assertions: Vec<Assertion>,
+}
 
 /// Reads the text of a pgark.toml. What is unknown or of the wrong type becomes a problem.
-pub(super) fn parse(text: &str, problems: &mut Problems) -> RawSettings {
-    let mut raw = RawSettings::default();
+pub(super) fn parse(text: &str, problems: &mut Problems) -> (RawSettings, Vec<Assertion>) {
+    let (mut raw, mut assertions) = (RawSettings::default(), Vec::new());
     let table: Table = match text.parse() {
         Ok(table) => table,
         Err(error) => {
@@ -16,10 +26,14 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> RawSettings {
                 error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             let message = format!("line {line} is not TOML: {}", error.message());
             problems.add("pgark.toml", message, "Write settings as `key = \"value\"`.");
-            return raw;
+            return (raw, assertions);
         }
     };
     for (key, value) in table {
+        if key == RESTORE_TEST {
+            assertions = assertions_of(value, problems);
+            continue;
+        }
         let Some(slot) = raw.slot(&key) else {
             let known = RawSettings::NAMES.iter().map(|(key, _)| *key).collect::<Vec<_>>().join(", ");
             problems.add("pgark.toml", format!("unknown key `{key}`"), format!("The keys are: {known}."));
@@ -34,7 +48,17 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> RawSettings {
             ),
         }
     }
-    raw
+    (raw, assertions)
+}
+
+fn assertions_of(value: Value, problems: &mut Problems) -> Vec<Assertion> {
+    let read = RestoreTest::deserialize(value).map_err(|error| error.message().to_owned());
+    let checked = read.and_then(|read| match assertions::problem(&read.assertions) {
+        Some(problem) => Err(problem),
+        None => Ok(read.assertions),
+    });
+    let fix = "Write [[restore_test.assertions]] with name, sql and expect: a string, a whole number, true or false.";
+    problems.keep("pgark.toml: restore_test", Some(checked), fix).unwrap_or_default()
 }
 
 fn text_of(value: &Value) -> Option<String> {

@@ -5,7 +5,14 @@ use std::collections::HashMap;
 use super::*;
 
 const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
-const ALL: Needs = Needs { database: true, store: true, encryption: true, signing: true, identity: true };
+const ALL: Needs = Needs {
+    database: true,
+    store: true,
+    encryption: true,
+    signing: true,
+    identity: true,
+    restore_test: false,
+};
 
 fn resolve(
     flags: RawSettings,
@@ -159,6 +166,24 @@ fn the_database_comes_from_a_url_or_a_secret_and_the_nearer_one_wins() {
     assert_eq!(settings_of(&problems), ["PGARK_DATABASE_SECRET"]);
     let problems = resolve(RawSettings::default(), &[], None, needs).unwrap_err();
     assert!(problems[0].fix.contains("PGARK_DATABASE_SECRET"), "{problems:?}");
+}
+
+#[test]
+fn the_server_for_restore_tests_is_a_url_a_secret_or_our_own() {
+    let url = ("PGARK_RESTORE_TEST_URL", "postgresql://u@h/d");
+    let secret = ("PGARK_RESTORE_TEST_SECRET", "test/restore");
+    let of = |flag: Option<&str>, environment: &[(&str, &str)]| {
+        let flags = RawSettings { restore_test_url: flag.map(str::to_owned), ..RawSettings::default() };
+        resolve(flags, environment, None, Needs::default())
+            .map(|settings| (settings.restore_test_url.is_some(), settings.restore_test_secret.is_some()))
+    };
+    assert_eq!(of(None, &[]), Ok((false, false)));
+    assert_eq!(of(None, &[url]), Ok((true, false)));
+    assert_eq!(of(None, &[secret]), Ok((false, true)));
+    assert_eq!(of(Some("embedded"), &[url]), Ok((false, false)));
+    assert_eq!(of(Some("embedded"), &[secret]), Ok((false, false)));
+    assert_eq!(of(Some(url.1), &[secret]), Ok((true, false)));
+    assert_eq!(settings_of(&of(None, &[url, secret]).unwrap_err()), ["PGARK_RESTORE_TEST_SECRET"]);
 }
 
 #[test]

@@ -85,6 +85,12 @@ settings! {
     tier = "PGARK_TIER",
     /// Tables larger than this are cut into chunks.
     chunk_bytes = "PGARK_CHUNK_BYTES",
+    /// Folders of PostgreSQL's server programs, for restore tests on a server of our own.
+    postgres_bin = "PGARK_POSTGRES_BIN",
+    /// The server for restore tests: a connection URL, which may hold a password, or `embedded`.
+    restore_test_url = "PGARK_RESTORE_TEST_URL",
+    /// Instead of that URL: the name or ARN of a secret in AWS Secrets Manager that holds it.
+    restore_test_secret = "PGARK_RESTORE_TEST_SECRET",
     /// A custom endpoint for every AWS service that has none of its own.
     endpoint = "AWS_ENDPOINT_URL",
     /// A custom S3 endpoint.

@@ -1,19 +1,29 @@
 //! Compares a database with a backup: definitions one by one, and the rows of each table by their fingerprint.
+//!
+//! What cannot agree is not compared, and the [`Scope`] says what that is: roles that were not restored, and the words in
+//! which another version of PostgreSQL tells the same definition. The differences never quote a definition, which may
+//! hold a password (user mappings, subscriptions).
 
 use std::collections::BTreeMap;
 
 use pg_archive::connect::Target;
-use pg_archive::dump::{Observer, scan};
+use pg_archive::dump::{Content, Observer, scan};
 use pg_archive::fingerprint::Fingerprint;
-use pg_archive::toc::{self, Entry, Section};
+use pg_archive::toc::{self, Entry};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::Result;
-use crate::repository::Filter;
 use crate::repository::archive::BackupReader;
+use crate::repository::{Filter, Manifest};
 use crate::signature::SignatureCheck;
+
+mod definitions;
+mod difference;
+
+pub(crate) use definitions::differences as definition_differences;
+pub use difference::{Difference, DifferenceKind};
 
 /// What a comparison found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,10 +34,28 @@ pub struct Comparison {
     pub tables: usize,
     /// Rows that were compared.
     pub rows: u64,
+    /// Large objects that were compared.
+    pub large_objects: u64,
     /// Definitions that were compared.
     pub definitions: usize,
-    /// What differs, each in a sentence; empty if nothing does.
-    pub differences: Vec<String>,
+    /// What differs; empty if nothing does.
+    pub differences: Vec<Difference>,
+}
+
+/// How far definitions can agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// Their text; otherwise only that they are there. Another major version words them differently.
+    pub texts: bool,
+    /// Whose they are.
+    pub owners: bool,
+    /// Privileges, and default privileges.
+    pub privileges: bool,
+}
+
+impl Scope {
+    /// Everything, as on the server that was backed up.
+    pub const WHOLE: Self = Self { texts: true, owners: false, privileges: true };
 }
 
 /// Compares a database with a backup.
@@ -46,20 +74,32 @@ pub async fn compare(
     let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
     let (_, entries) = toc::read::read(&reader.toc().await?)?;
     let found = scan(target, super::whole_database(app), observer, stop).await?;
-    let dumped = sums(reader.manifest().tables.iter().map(|table| {
+    contents(app.repository.signature_check(), (reader.manifest(), &entries), &found, Scope::WHOLE)
+}
+
+/// Compares what a backup says with what was found in a database.
+pub(crate) fn contents(
+    signature: SignatureCheck,
+    (manifest, entries): (&Manifest, &[Entry]),
+    found: &Content,
+    scope: Scope,
+) -> Result<Comparison> {
+    let dumped = sums(manifest.tables.iter().map(|table| {
         let fingerprint = Fingerprint::parse(table.rows, &table.fingerprint)?;
         Ok((compared_as(&table.schema, &table.name, table.loaded_through.as_ref()), fingerprint))
     }))?;
     let present = sums(found.plan.tables.iter().zip(&found.tables).map(|(table, fingerprint)| {
         Ok((compared_as(&table.schema, &table.name, table.loaded_through.as_ref()), *fingerprint))
     }))?;
-    let mut differences = definition_differences(&entries, &found.plan.entries);
-    differences.extend(row_differences(&dumped, &present));
+    let mut differences = row_differences(&dumped, &present);
+    differences.extend(large_object_difference(manifest, found)?);
+    differences.extend(definitions::differences(entries, &found.plan.entries, scope));
     Ok(Comparison {
-        signature: app.repository.signature_check(),
+        signature,
         tables: dumped.len(),
         rows: dumped.values().map(|table| table.rows).sum(),
-        definitions: entries.iter().filter(|entry| is_definition(entry)).count(),
+        large_objects: manifest.large_objects.as_ref().map_or(0, |large| large.count),
+        definitions: entries.iter().filter(|entry| definitions::is_compared(entry, scope)).count(),
         differences,
     })
 }
@@ -84,42 +124,37 @@ fn sums(
 fn row_differences(
     dumped: &BTreeMap<String, Fingerprint>,
     present: &BTreeMap<String, Fingerprint>,
-) -> Vec<String> {
+) -> Vec<Difference> {
+    let of = |kind, table: &str, message| Difference::new(kind, format!("table {table}"), message);
     let lost = dumped.iter().filter_map(|(table, dumped)| match present.get(table) {
-        None => Some(format!("table {table} is not in the database")),
+        None => Some(of(DifferenceKind::TableMissing, table, "is not in the database".to_owned())),
         Some(present) if present.rows != dumped.rows => {
-            Some(format!("table {table} has {} rows, and {} were dumped", present.rows, dumped.rows))
+            let message = format!("has {} rows, and {} were dumped", present.rows, dumped.rows);
+            Some(of(DifferenceKind::RowCount, table, message))
         }
         Some(present) if present != dumped => {
-            Some(format!("table {table} has {} rows, but not those that were dumped", present.rows))
+            let message = format!("has {} rows, but not those that were dumped", present.rows);
+            Some(of(DifferenceKind::RowContent, table, message))
         }
         Some(_) => None,
     });
-    let added = present.keys().filter(|table| !dumped.contains_key(*table));
-    lost.chain(added.map(|table| format!("table {table} is not in the backup"))).collect()
+    // Tables whose rows a backup leaves out are there, and empty.
+    let added = present.iter().filter(|(table, found)| found.rows > 0 && !dumped.contains_key(*table));
+    let added = added.map(|(table, found)| {
+        let message = format!("has {} rows, and the backup holds none of it", found.rows);
+        of(DifferenceKind::TableUnexpected, table, message)
+    });
+    lost.chain(added).collect()
 }
 
-/// Definitions that only one side has. Numbers and OIDs differ between databases and are not compared.
-fn definition_differences(dumped: &[Entry], present: &[Entry]) -> Vec<String> {
-    let mut balance: BTreeMap<(String, &str), i64> = BTreeMap::new();
-    for (entries, sign) in [(dumped, 1), (present, -1)] {
-        for entry in entries.iter().filter(|entry| is_definition(entry)) {
-            *balance.entry((entry.label(), entry.definition.as_deref().unwrap_or_default())).or_default() +=
-                sign;
-        }
-    }
-    let unequal = balance.into_iter().filter(|(_, count)| *count != 0);
-    unequal
-        .map(|((label, _), count)| {
-            let side = if count > 0 { "only the backup has" } else { "only the database has" };
-            format!("{label}: {side} this definition")
-        })
-        .collect()
-}
-
-/// What belongs to the schema. Sequence values move on, and rows are compared by fingerprint; the database itself has
-/// another name, and what is said of it is not restored into one that is there.
-fn is_definition(entry: &Entry) -> bool {
-    let of_database = entry.desc.starts_with("DATABASE") || entry.tag.starts_with("DATABASE ");
-    entry.section != Section::Data && !of_database
+fn large_object_difference(manifest: &Manifest, found: &Content) -> Result<Option<Difference>> {
+    let Some(dumped) = &manifest.large_objects else { return Ok(None) };
+    // What was dumped is known by its sum alone: of the pages, only their number would be missing.
+    let sum = Fingerprint::parse(found.large_objects.rows, &dumped.fingerprint)?;
+    let message = match found.plan.large_objects {
+        count if count != dumped.count => format!("are {count}, and {} were dumped", dumped.count),
+        count if sum != found.large_objects => format!("are {count}, but not those that were dumped"),
+        _ => return Ok(None),
+    };
+    Ok(Some(Difference::new(DifferenceKind::LargeObjects, "large objects", message)))
 }

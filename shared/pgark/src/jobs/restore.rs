@@ -136,6 +136,8 @@ pub struct RestoreReport {
     pub pre_data_seconds: f64,
     /// How long the data took.
     pub data_seconds: f64,
+    /// How long the sessions that load data waited for it, all together.
+    pub download_seconds: f64,
     /// How long the rest took: indexes, constraints, grants.
     pub post_data_seconds: f64,
     /// The comparison with the backup, where one was made.
@@ -390,6 +392,7 @@ impl Prepared {
             seconds: (app.outside.now)().duration_since(self.started).as_secs_f64(),
             pre_data_seconds: (done.times.clean + done.times.pre_data).as_secs_f64(),
             data_seconds: done.times.data.as_secs_f64(),
+            download_seconds: self.reader.waited().as_secs_f64(),
             post_data_seconds: done.times.post_data.as_secs_f64(),
             comparison: None,
             replaced: None,

@@ -29,8 +29,14 @@ fn good(name: &str) -> Option<String> {
     VARIABLES.get(name).cloned()
 }
 
-const NEEDS: Needs =
-    Needs { database: true, store: true, encryption: false, signing: false, identity: false };
+const NEEDS: Needs = Needs {
+    database: true,
+    store: true,
+    encryption: false,
+    signing: false,
+    identity: false,
+    restore_test: false,
+};
 
 async fn invoke(
     event: Value,

@@ -1,6 +1,8 @@
 //! A backup as an archive: where a dump's data files go to, and where a restore's come from.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -127,6 +129,8 @@ pub struct BackupReader {
     manifest: Manifest,
     parts: Parts,
     identities: Option<Identities>,
+    /// In nanoseconds.
+    waited: Arc<AtomicU64>,
 }
 
 impl BackupReader {
@@ -138,7 +142,12 @@ impl BackupReader {
         identities: Option<Identities>,
     ) -> Self {
         let parts = Parts::of(&manifest);
-        Self { repository, backup, manifest, parts, identities }
+        Self { repository, backup, manifest, parts, identities, waited: Arc::default() }
+    }
+
+    /// How long those who read data files waited for bytes: downloading, decrypting and decompressing.
+    pub fn waited(&self) -> Duration {
+        Duration::from_nanos(self.waited.load(Ordering::Relaxed))
     }
 
     /// The manifest.
@@ -202,15 +211,32 @@ impl ArchiveSource for BackupReader {
     type File = ObjectSource;
 
     async fn open(&self, name: &str) -> Result<ObjectSource, StorageError> {
-        Ok(ObjectSource(self.open_record(self.record(name)?).await?))
+        let began = Instant::now();
+        let stream = self.open_record(self.record(name)?).await?;
+        let source = ObjectSource { stream, waited: Arc::clone(&self.waited) };
+        source.waited_since(began);
+        Ok(source)
     }
 }
 
 /// A file of a backup that is being read.
-pub struct ObjectSource(ByteStream);
+pub struct ObjectSource {
+    stream: ByteStream,
+    waited: Arc<AtomicU64>,
+}
+
+impl ObjectSource {
+    fn waited_since(&self, began: Instant) {
+        let nanoseconds = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+}
 
 impl SourceFile for ObjectSource {
     async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
-        Ok(self.0.try_next().await?)
+        let began = Instant::now();
+        let next = self.stream.try_next().await;
+        self.waited_since(began);
+        Ok(next?)
     }
 }

@@ -78,7 +78,12 @@ pub fn reports_prefix(source: &SourceName, kind: ReportKind) -> String {
 
 /// The key of a report. `random` keeps two reports of one second apart.
 pub fn report(source: &SourceName, kind: ReportKind, time: Timestamp, random: u32) -> String {
-    format!("{}{}.json", reports_prefix(source, kind), BackupId::new(time, random))
+    report_of(source, kind, BackupId::new(time, random))
+}
+
+/// The key of a report by its id, which is made like a backup's.
+pub fn report_of(source: &SourceName, kind: ReportKind, id: BackupId) -> String {
+    format!("{}{id}.json", reports_prefix(source, kind))
 }
 
 /// The key of the object with which the doctor tries the store.

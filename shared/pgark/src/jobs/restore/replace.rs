@@ -28,7 +28,7 @@ use super::state::{stopped, with_state};
 use super::{Prepared, RestoreReport};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
-use crate::jobs::compare::{Comparison, compare};
+use crate::jobs::compare::{Comparison, Difference, compare};
 
 mod found;
 
@@ -275,14 +275,14 @@ impl Replacing {
         // Another major version says the same definitions in other words: there only rows must agree.
         let other_words =
             self.prepared.manifest().server.version_num / 10_000 != self.prepared.version_num / 10_000;
-        let (in_rows, in_words): (Vec<String>, Vec<String>) = comparison
+        let (fatal, in_words): (Vec<&Difference>, Vec<&Difference>) = comparison
             .differences
             .iter()
-            .map(ToString::to_string)
-            .partition(|difference| !other_words || difference.starts_with("table "));
-        self.prepared.warnings.extend(in_words);
-        if !in_rows.is_empty() {
-            let message = format!("is not what the backup holds: {}", in_rows.join("; "));
+            .partition(|difference| !other_words || difference.code.is_of_content());
+        self.prepared.warnings.extend(in_words.iter().map(ToString::to_string));
+        if !fatal.is_empty() {
+            let fatal: Vec<String> = fatal.iter().map(ToString::to_string).collect();
+            let message = format!("is not what the backup holds: {}", fatal.join("; "));
             return Err(Error::new(ErrorKind::Archive(pg_archive::ErrorKind::Mismatch), message)
                 .on(format!("database {}", self.new))
                 .hint("Use another backup."));
