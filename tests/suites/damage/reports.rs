@@ -163,6 +163,7 @@ fn what_could_not_be_checked_is_no_success_and_no_damage() -> Result {
 #[test]
 fn every_kind_of_backup_is_good_when_it_was_just_written() -> Result {
     let database = server()?.create_database("kinds")?;
+    database.query(fixtures::ROLES)?;
     database.query(&fixtures::objects(17))?;
     database.query(fixtures::CONTENT)?;
     let store = tempfile::tempdir()?;
