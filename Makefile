@@ -12,7 +12,7 @@ EVENT ?= events/$*/default.json
 RESOURCE = $(shell sed 's/\b\(.\)/\u\1/g; s/-//g; s/$$/Function/' <<<'$*')
 export SAM_CLI_TELEMETRY ?= 0
 
-.PHONY: help demo test oracle fmt lint lint-templates build package deploy destroy tools clean-tools check-cargo \
+.PHONY: help demo test oracle fmt lint lint-templates build package deploy-storage deploy destroy tools clean-tools check-cargo \
     check-tools check-sam
 
 help: ## this list
@@ -64,8 +64,10 @@ build: check-cargo check-sam ## build the Lambda functions into .aws-sam/build
 package: build ## build, and make a zip of each function: its size, and the C library that it asks for
 	infra/package .aws-sam/build
 
-deploy: build ## deploy to AWS what samconfig.toml says: first the storage, then the application
+deploy-storage: check-sam ## deploy to AWS what must outlive everything: bucket, key, secrets (docs/deploy.md)
 	sam deploy --config-env storage
+
+deploy: deploy-storage build ## deploy to AWS what samconfig.toml says: the storage, then the application
 	sam deploy --stack-name $(STACK)
 
 invoke-%: check-sam ## run a function now, say make invoke-backup EVENT=events/backup/dry-run.json
@@ -84,7 +86,7 @@ clean-tools: ## remove what `make tools` fetched
 	rm -rf "$$(tests/tools/install --path)" .tools
 
 # SAM, and what it calls: the ones in .tools if they are there, else those on the PATH.
-lint-templates build deploy destroy check-sam: export PATH := $(CURDIR)/.tools/sam/bin:$(PATH)
+lint-templates build deploy-storage deploy destroy check-sam: export PATH := $(CURDIR)/.tools/sam/bin:$(PATH)
 invoke-% logs-%: export PATH := $(CURDIR)/.tools/sam/bin:$(PATH)
 
 check-cargo:

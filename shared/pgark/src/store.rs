@@ -89,6 +89,10 @@ pub trait StoreRead: Send + Sync {
     /// Length and time of an object; `None` if there is none (or, on S3, no such bucket).
     fn head(&self, key: &str) -> impl Future<Output = Result<Option<ObjectInfo>>> + Send;
 
+    /// The same out of a listing. Whoever may only see names may ask so (s3:ListBucket); [`head`](Self::head) takes the right
+    /// to read ("HeadObject", S3 API reference).
+    fn listed(&self, key: &str) -> impl Future<Output = Result<Option<ObjectInfo>>> + Send;
+
     /// All objects under a prefix, at any depth.
     fn list(&self, prefix: &str) -> Result<ObjectStream>;
 

@@ -119,7 +119,7 @@ impl S3Writer {
             }
             // A retried request finds the object that the first try made, whose answer was lost.
             let may_be_ours = errors::status(&error) == 412 || errors::code(&error) == "NoSuchUpload";
-            if may_be_ours && self.store.created_by(&self.key, &self.token).await? {
+            if may_be_ours && self.store.created_by(&self.key, &self.token, self.bytes).await? {
                 return Ok(None);
             }
             return Err(errors::map(error).on(self.store.object(&self.key)));
