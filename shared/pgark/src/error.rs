@@ -96,6 +96,8 @@ pub enum ErrorKind {
     EmbeddedFailed,
     /// A restored database is not what was backed up, or an assertion about it does not hold.
     RestoreTestFailed,
+    /// A source is unhealthy.
+    Unhealthy,
     /// PostgreSQL, or the archive itself.
     Archive(pg_archive::ErrorKind),
     /// A fault in pgark itself.
@@ -119,7 +121,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -160,6 +162,7 @@ impl ErrorKind {
         Self::EmbeddedMissing,
         Self::EmbeddedFailed,
         Self::RestoreTestFailed,
+        Self::Unhealthy,
         Self::Internal,
     ];
 
@@ -205,6 +208,7 @@ impl ErrorKind {
             Self::EmbeddedMissing => ("embedded.missing", Exit::Usage),
             Self::EmbeddedFailed => ("embedded.failed", Exit::Failed),
             Self::RestoreTestFailed => ("restore-test.failed", Exit::Damaged),
+            Self::Unhealthy => ("health.unhealthy", Exit::Unhealthy),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),
             Self::Internal => ("internal", Exit::Failed),
         }

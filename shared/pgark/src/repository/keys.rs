@@ -7,6 +7,7 @@
 //! <tier>/<source>/<backup-id>/data/<schema>.<table>[-<chunk>].dat[.zst][.age]
 //! doctor/<time>-<random>                             while `pgark doctor` tries the store
 //! reports/<source>/<verify|restore-test|prune|health>/<time>.json
+//! alerts/<source>/<time>.json                        what was said of the source's health; the newest is the state
 //! ```
 //!
 //! **Escaping.** Lower-case ASCII letters, digits and `_` stand for themselves; every other byte of the UTF-8 text becomes
@@ -84,6 +85,16 @@ pub fn report(source: &SourceName, kind: ReportKind, time: Timestamp, random: u3
 /// The key of a report by its id, which is made like a backup's.
 pub fn report_of(source: &SourceName, kind: ReportKind, id: BackupId) -> String {
     format!("{}{id}.json", reports_prefix(source, kind))
+}
+
+/// The folder of a source's alerts, as a prefix.
+pub fn alerts_prefix(source: &SourceName) -> String {
+    format!("alerts/{source}/")
+}
+
+/// The key of an alert.
+pub fn alert(source: &SourceName, id: BackupId) -> String {
+    format!("{}{id}.json", alerts_prefix(source))
 }
 
 /// The key of the object with which the doctor tries the store.

@@ -32,6 +32,7 @@ use crate::error::{Error, ErrorKind, Result};
 mod errors;
 mod multipart;
 mod parts;
+mod protection;
 mod read;
 mod resume;
 mod write;
