@@ -26,7 +26,7 @@ mod reports;
 
 pub use catalog::{Filter, Found};
 pub use id::{BackupId, SourceName, Tier};
-pub use keys::{ArchiveFile, ReportKind};
+pub use keys::{ArchiveFile, ReportKind, RunState};
 pub use manifest::{Manifest, ObjectRecord};
 use part::Part;
 
