@@ -17,6 +17,7 @@ use crate::repository::{BackupId, BackupRef, SourceName, Tier};
 pub mod store;
 pub mod summary;
 pub mod watched;
+mod watcher;
 
 pub use store::{RunName, Runs};
 pub use summary::{Summarized, Summary};

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::watcher::Told;
 use super::{FORMAT_VERSION, Figures, JobName, Outcome, RunError, RunRecord, Summarized};
 use crate::app::{self, App};
 use crate::error::Result;
@@ -42,12 +43,8 @@ impl Watcher for () {
 }
 
 /// Who is to be told, by the settings.
-///
-/// # Errors
-/// When they cannot be set up.
-#[allow(clippy::unused_async)] // whoever sends things reads its configuration first
-pub async fn watcher(_app: &App) -> Result<Box<dyn Watcher>> {
-    Ok(Box::new(()))
+fn watcher(app: &App) -> Box<dyn Watcher> {
+    Box::new(Told::from_settings(app))
 }
 
 /// What came of it.
@@ -88,7 +85,7 @@ pub async fn watched<T: Summarized>(
     } else {
         app
     };
-    let watcher = watcher(app).await?;
+    let watcher = watcher(app);
     let mut run = Run::of(app, job, watcher.as_ref())?;
     run.start().await;
     let done = Box::pin(async { work(&app.unlocked().await?, stop).await }).await;
