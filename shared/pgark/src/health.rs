@@ -22,7 +22,7 @@ pub mod metrics;
 mod order;
 mod promises;
 mod proofs;
-// pub(crate) mod tiers;
+pub(crate) mod tiers;
 
 pub use findings::{Code, Finding};
 pub use promises::Promises;

@@ -337,3 +337,6 @@ pub(super) fn endpoints(
     [(variable::sns_endpoint, &raw.sns_endpoint), (variable::cloudwatch_endpoint, &raw.cloudwatch_endpoint)]
         .map(|(name, text)| endpoint_of(name, text, (raw, general), problems))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::health::alerts::{self, Alert, ToSay};
 use crate::health::{Verdict, metrics};
 use crate::notify::Notifiers;
@@ -33,6 +33,26 @@ pub struct Health {
 }
 
 impl Health {
+    /// The sources that are meant: the one that is named, or that of the settings, or all that the store knows.
+    ///
+    /// # Errors
+    /// When there is none at all: that is no health.
+    pub async fn sources(&self, app: &App) -> Result<Vec<SourceName>> {
+        if let Some(source) = self.source.clone().or_else(|| app.settings.source.clone()) {
+            return Ok(vec![source]);
+        }
+        let mut sources = app.repository.sources().await?;
+        sources.extend(app.repository.sources_with_runs().await?);
+        sources.sort_unstable();
+        sources.dedup();
+        if sources.is_empty() {
+            return Err(Error::new(ErrorKind::BackupMissing, "there is no backup, and no run of any")
+                .on(app.repository.store().address())
+                .hint("Run `pgark backup`, or name the source that should be there with PGARK_SOURCE."));
+        }
+        Ok(sources)
+    }
+
     /// Looks at one source.
     ///
     /// # Errors
