@@ -14,6 +14,7 @@ pub mod jobs;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod repository;
+pub mod retention;
 pub mod runs;
 pub mod seal;
 pub mod secret;

@@ -16,7 +16,9 @@ use crate::signature::{SignatureCheck, VerificationKeys};
 use crate::store::{ByteStream, Store, StoreRead as _, StoreWrite as _};
 
 pub mod archive;
+pub mod candidates;
 mod catalog;
+pub mod holds;
 mod id;
 pub mod keys;
 pub mod manifest;

@@ -26,6 +26,25 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `90m`, `26h`, `3d`, `2w`: lengths of time that are about the age of backups.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| format!("`{text}` does not start with a number"))?;
+    let minutes = match unit.trim() {
+        "m" | "min" => 1,
+        "h" => 60,
+        "d" => 24 * 60,
+        "w" => 7 * 24 * 60,
+        "" => return Err(format!("`{text}` has no unit")),
+        unit => return Err(format!("`{unit}` is no unit of time")),
+    };
+    match number.checked_mul(minutes) {
+        Some(minutes) if (1..=100 * 366 * 24 * 60).contains(&minutes) => Ok(Duration::from_mins(minutes)),
+        _ => Err(format!("`{text}` is not between a minute and a hundred years")),
+    }
+}
+
 /// `1073741824`, `512MiB`, `1GiB`.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -74,6 +93,16 @@ mod tests {
         }
         for wrong in ["", "30", "s", "0s", "-1s", "1.5s", "1d", "99999999999h", "5 parsecs", "30ß"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ages() {
+        for (text, minutes) in [("90m", 90), ("26h", 1560), ("3d", 4320), ("2w", 20_160)] {
+            assert_eq!(age(text), Ok(Duration::from_mins(minutes)));
+        }
+        for wrong in ["", "30", "d", "0h", "-1h", "1.5h", "1y", "99999999999999999d", "30ß"] {
+            assert!(age(wrong).is_err(), "{wrong}");
         }
     }
 
