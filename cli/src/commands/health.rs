@@ -7,14 +7,11 @@ use pgark::{Exit, Result};
 
 use crate::args;
 use crate::output::{self, duration};
+use crate::stop;
 
 pub(crate) async fn run(app: &App, args: &args::Health, json: bool) -> Result<Exit> {
     let job = Health { source: app.settings.source.clone(), no_report: args.no_report, quiet: args.quiet };
-    let mut checked = Vec::new();
-    for source in job.sources(app).await? {
-        checked.push(job.check(app, &source).await?);
-    }
-    let report = HealthReport::of(checked);
+    let report = job.run(app, &stop::token()).await?;
     output::report(&report, json, print);
     Ok(report.exit())
 }

@@ -18,6 +18,7 @@ use crate::store::StoreOptions;
 mod assertions;
 mod file;
 mod problems;
+mod retention;
 mod store_url;
 mod values;
 mod variables;
@@ -26,6 +27,7 @@ mod watching;
 pub(crate) use assertions::problem as assertions_problem;
 pub use assertions::{Assertion, ExpectedValue};
 pub use problems::Problem;
+pub use retention::RetentionSettings;
 pub use store_url::StoreUrl;
 pub use variables::{CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable};
 pub(crate) use watching::web_address;
@@ -90,6 +92,8 @@ pub struct Settings {
     pub tier: Option<Tier>,
     /// Tables larger than this are cut.
     pub chunk_bytes: u64,
+    /// What is kept, and what prune may do.
+    pub retention: RetentionSettings,
     /// A custom S3 endpoint.
     pub s3_endpoint: Option<String>,
     /// A custom endpoint for Secrets Manager.
@@ -330,6 +334,7 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
         chunk_bytes: problems
             .keep(variable::chunk_bytes, chunk_bytes, "Give bytes, or a size such as 512MiB or 1GiB.")
             .unwrap_or(CHUNK_BYTES_DEFAULT),
+        retention: retention::validate(raw, problems),
         s3_endpoint,
         secrets_endpoint,
         s3_region: raw.s3_region.clone(),

@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod lambda;
 pub mod notify;
 pub mod repository;
+pub mod retention;
 pub mod runs;
 pub mod seal;
 pub mod secret;

@@ -17,7 +17,9 @@ use crate::store::{ByteStream, Store, StoreRead as _, StoreWrite as _};
 
 mod alerts;
 pub mod archive;
+pub mod candidates;
 mod catalog;
+pub mod holds;
 mod id;
 pub mod keys;
 pub mod manifest;

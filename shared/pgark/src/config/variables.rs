@@ -85,6 +85,16 @@ settings! {
     tier = "PGARK_TIER",
     /// Tables larger than this are cut into chunks.
     chunk_bytes = "PGARK_CHUNK_BYTES",
+    /// Which backups are kept: `daily 7, weekly 4, monthly 12, yearly 7`.
+    keep = "PGARK_KEEP",
+    /// The newest good backups that are kept whatever the rules say.
+    keep_min = "PGARK_KEEP_MIN",
+    /// The time zone of days, weeks, months and years.
+    time_zone = "PGARK_TIME_ZONE",
+    /// The share of the good backups that may go at once.
+    prune_share_max = "PGARK_PRUNE_SHARE_MAX",
+    /// How old what a run left behind must be before it is removed.
+    prune_grace = "PGARK_PRUNE_GRACE",
     /// Folders of PostgreSQL's server programs, for restore tests on a server of our own.
     postgres_bin = "PGARK_POSTGRES_BIN",
     /// The server for restore tests: a connection URL, which may hold a password, or `embedded`.

@@ -61,6 +61,7 @@ fn name(tier: Tier, period: Date) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::retention::Zone;
 
     fn times(dates: &[&str]) -> Vec<Timestamp> {
         dates.iter().map(|date| format!("{date}T02:00:00Z").parse().unwrap()).collect()
@@ -68,7 +69,11 @@ mod tests {
 
     /// possible, present, missing
     fn state_of(rules: &str, dates: &[&str], now: &str) -> (usize, usize, Vec<String>) {
-        let policy = Policy { rules: rules.parse().unwrap(), ..Policy::default() };
+        let policy = Policy {
+            rules: rules.parse().unwrap(),
+            zone: Zone::UTC,
+            keep_min: std::num::NonZeroU32::MIN,
+        };
         let states = states(&times(dates), &policy, format!("{now}T12:00:00Z").parse().unwrap());
         let [state] = &states[..] else { panic!("{states:?}") };
         (state.possible, state.present, state.missing.clone())

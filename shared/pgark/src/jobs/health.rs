@@ -5,6 +5,7 @@
 //! together in `facts`. What should be looked at and cannot be is an error, not health.
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,6 +52,30 @@ impl Health {
                 .hint("Run `pgark backup`, or name the source that should be there with PGARK_SOURCE."));
         }
         Ok(sources)
+    }
+
+    /// Looks at all that are meant. One that cannot be looked at does not hide the others: they are looked at, and then
+    /// it fails.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), and [`sources`](Self::sources).
+    pub async fn run(&self, app: &App, stop: &CancellationToken) -> Result<HealthReport> {
+        let mut checked = Vec::new();
+        let mut failed = None;
+        for source in self.sources(app).await? {
+            let check = self.check(app, &source);
+            let done = tokio::select! {
+                done = check => done,
+                () = stop.cancelled() => {
+                    return Err(Error::new(ErrorKind::Stopped, "was stopped").on(format!("source {source}")));
+                }
+            };
+            match done {
+                Ok(report) => checked.push(report),
+                Err(error) => failed = failed.or(Some(error.on(format!("source {source}")))),
+            }
+        }
+        failed.map_or_else(|| Ok(HealthReport::of(checked)), Err)
     }
 
     /// Looks at one source.
