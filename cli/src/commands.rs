@@ -12,6 +12,7 @@ mod backup;
 mod diff;
 mod doctor;
 mod fetch;
+mod health;
 mod keys;
 mod list;
 mod restore;
@@ -52,6 +53,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
             let needs = Needs { restore_test: true, ..READING };
             Box::pin(restore_test::run(&open(&args, needs).await?, test, json)).await
         }
+        Command::Health(health) => Box::pin(health::run(&open(&args, LOOKING).await?, health, json)).await,
         Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::config::{LIBPQ_HOST, Needs, Origins, RawSettings, Settings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::Repository;
+use crate::repository::{Repository, SourceName};
 use crate::seal::Identities;
 use crate::secret::Secret;
 use crate::secrets::{self, SecretReference, Secrets};
@@ -36,7 +36,23 @@ fn random() -> u64 {
     getrandom::u64().expect("the system gives random numbers")
 }
 
+/// What set a job going.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trigger {
+    /// The scheduled time, or the user's own name for what is to be done once; none by hand.
+    pub slot: Option<String>,
+    /// The request id of the function, instead of the machine's name.
+    pub by: Option<String>,
+}
+
+/// The name of this machine, if it tells.
+pub fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// Settings, repository and the world.
+#[derive(Clone)]
 pub struct App {
     /// The settings.
     pub settings: Settings,
@@ -44,8 +60,12 @@ pub struct App {
     pub repository: Repository,
     /// The world.
     pub outside: Outside,
+    /// What set the job going.
+    pub trigger: Trigger,
     /// Which settings the job uses.
     needs: Needs,
+    /// Whether all that is needed and in secrets has been read.
+    unlocked: bool,
 }
 
 impl App {
@@ -60,10 +80,20 @@ impl App {
         cores: usize,
         outside: Outside,
     ) -> Result<Self> {
-        let app = Self::load(flags, file, needs, cores, outside).await?;
-        match Secrets::open(&app.settings, needs).await? {
-            Some(secrets) => app.with_secrets(&secrets).await,
-            None => Ok(app),
+        Self::load(flags, file, needs, cores, outside).await?.unlocked().await
+    }
+
+    /// The same app, with all that it needs and that is in secrets; they are read now, unless they were before.
+    ///
+    /// # Errors
+    /// As [`with_secrets`](Self::with_secrets).
+    pub async fn unlocked(&self) -> Result<Self> {
+        if self.unlocked {
+            return Ok(self.clone());
+        }
+        match Secrets::open(&self.settings, self.needs).await? {
+            Some(secrets) => self.with_secrets(&secrets).await,
+            None => Ok(Self { unlocked: true, ..self.clone() }),
         }
     }
 
@@ -80,7 +110,7 @@ impl App {
         let settings = Settings::load(Origins { flags, environment: &environment, file, cores }, needs)?;
         let store = Store::open(settings.store()?, &settings.store_options((outside.random)())).await?;
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
-        Ok(Self { settings, repository, outside, needs })
+        Ok(Self { settings, repository, outside, trigger: Trigger::default(), needs, unlocked: false })
     }
 
     /// The same app, with all that it needs and that is in secrets.
@@ -103,7 +133,7 @@ impl App {
             let identities = Identities::parse(secrets.read(&reference).await?.expose());
             settings = settings.with_identities(identities.map_err(|e| e.on(reference.id()))?);
         }
-        Ok(Self { settings, repository: self.repository.clone(), outside: self.outside, needs: self.needs })
+        Ok(Self { settings, unlocked: true, ..self.clone() })
     }
 
     async fn url(&self, secrets: &Secrets, reference: &SecretReference) -> Result<Secret> {
@@ -115,8 +145,25 @@ impl App {
     /// The same app in another world.
     #[must_use]
     pub fn in_world(&self, outside: Outside) -> Self {
-        let (settings, repository) = (self.settings.clone(), self.repository.clone());
-        Self { settings, repository, outside, needs: self.needs }
+        Self { outside, ..self.clone() }
+    }
+
+    /// The same app, set going by something.
+    #[must_use]
+    pub fn triggered_by(&self, trigger: Trigger) -> Self {
+        Self { trigger, ..self.clone() }
+    }
+
+    /// What the database is called in keys, known before it is connected to: the setting, or the name of the database
+    /// in the connection string.
+    ///
+    /// # Errors
+    /// When neither is set, or the connection string is wrong, or in a secret that has not been read.
+    pub fn source(&self) -> Result<SourceName> {
+        match &self.settings.source {
+            Some(source) => Ok(source.clone()),
+            None => Ok(SourceName::of_database(self.database()?.database())),
+        }
     }
 
     /// Understands a connection string, with what the environment adds to it as for libpq.

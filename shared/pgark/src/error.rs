@@ -96,6 +96,10 @@ pub enum ErrorKind {
     EmbeddedFailed,
     /// A restored database is not what was backed up, or an assertion about it does not hold.
     RestoreTestFailed,
+    /// A source is unhealthy.
+    Unhealthy,
+    /// A record of a run, or of a lease, cannot be read.
+    RecordDamaged,
     /// PostgreSQL, or the archive itself.
     Archive(pg_archive::ErrorKind),
     /// A fault in pgark itself.
@@ -119,7 +123,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -160,6 +164,8 @@ impl ErrorKind {
         Self::EmbeddedMissing,
         Self::EmbeddedFailed,
         Self::RestoreTestFailed,
+        Self::Unhealthy,
+        Self::RecordDamaged,
         Self::Internal,
     ];
 
@@ -205,6 +211,8 @@ impl ErrorKind {
             Self::EmbeddedMissing => ("embedded.missing", Exit::Usage),
             Self::EmbeddedFailed => ("embedded.failed", Exit::Failed),
             Self::RestoreTestFailed => ("restore-test.failed", Exit::Damaged),
+            Self::Unhealthy => ("health.unhealthy", Exit::Unhealthy),
+            Self::RecordDamaged => ("record.damaged", Exit::Failed),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),
             Self::Internal => ("internal", Exit::Failed),
         }
@@ -319,6 +327,19 @@ impl Error {
     /// What failed, without the object.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// Object, message and all causes, for places that keep one text. Some errors repeat what is underneath them: that
+    /// is said once.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        for cause in std::iter::successors(self.source(), |&cause| cause.source()) {
+            let cause = cause.to_string();
+            if !text.contains(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        text
     }
 
     /// What to do, if known.

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod diff;
 pub mod doctor;
 pub mod fetch;
+pub mod health;
 pub mod list;
 pub mod restore;
 pub mod restore_test;

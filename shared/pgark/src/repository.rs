@@ -15,8 +15,11 @@ use crate::seal::{Compression, Encryption, Identities, SealedWriter, Sealer, Uns
 use crate::signature::{SignatureCheck, VerificationKeys};
 use crate::store::{ByteStream, Store, StoreRead as _, StoreWrite as _};
 
+mod alerts;
 pub mod archive;
+pub mod candidates;
 mod catalog;
+pub mod holds;
 mod id;
 pub mod keys;
 pub mod manifest;
@@ -25,7 +28,7 @@ mod reports;
 
 pub use catalog::{Filter, Found};
 pub use id::{BackupId, SourceName, Tier};
-pub use keys::{ArchiveFile, ReportKind};
+pub use keys::{ArchiveFile, ReportKind, RunState};
 pub use manifest::{Manifest, ObjectRecord};
 use part::Part;
 

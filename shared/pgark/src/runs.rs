@@ -14,6 +14,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::repository::{BackupId, BackupRef, SourceName, Tier};
 
+pub mod store;
+pub mod summary;
+pub mod watched;
+mod watcher;
+
+pub use store::{RunName, Runs};
+pub use summary::{Summarized, Summary};
+pub use watched::{Skipped, Watched, Watcher, watched};
+
 /// The version of the form of records.
 pub const FORMAT_VERSION: &str = "1.0";
 
@@ -113,6 +122,9 @@ pub struct RunRecord {
     pub slot: Option<String>,
     /// The machine, or the request id of the function.
     pub by: Option<String>,
+    /// What went wrong beside the work: what could not be delivered, for instance. Full sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A backup, as a record names it.
@@ -168,7 +180,7 @@ pub struct RunError {
 impl From<&Error> for RunError {
     fn from(error: &Error) -> Self {
         let hint = error.hint_text().map(str::to_owned);
-        Self { code: error.code().to_owned(), message: error.to_string(), hint }
+        Self { code: error.code().to_owned(), message: error.with_causes(), hint }
     }
 }
 
@@ -184,6 +196,11 @@ pub struct RunCost {
 }
 
 impl RunRecord {
+    /// Whether this is the record of an end. A start without one is in progress, or was killed.
+    pub fn has_ended(&self) -> bool {
+        self.finished_at.is_some()
+    }
+
     /// How long the run took.
     pub fn seconds(&self) -> Option<f64> {
         self.finished_at.map(|end| end.duration_since(self.started_at).as_secs_f64())

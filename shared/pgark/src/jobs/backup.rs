@@ -125,7 +125,7 @@ impl Backup {
         // Before the database is read: a key that cannot sign should not be noticed at the end.
         let signer = signer(app)?;
         let dump = Box::pin(Dump::plan(target, options, stop)).await?;
-        let place = match Box::pin(self.place(app, &dump.plan, started)).await {
+        let place = match Box::pin(self.place(app, started)).await {
             Ok(place) => place,
             Err(error) => {
                 dump.abandon().await;
@@ -188,17 +188,15 @@ impl Backup {
     }
 
     /// Where the backup goes. The tier follows from the date and from what there is already.
-    async fn place(&self, app: &App, plan: &Plan, started: Timestamp) -> Result<BackupRef> {
-        let source = match &app.settings.source {
-            Some(source) => source.clone(),
-            None => SourceName::of_database(&plan.server.database),
-        };
+    async fn place(&self, app: &App, started: Timestamp) -> Result<BackupRef> {
+        let source = app.source()?;
         let tier = if let Some(tier) = app.settings.tier {
             tier
         } else {
             let filter = Filter { source: Some(source.clone()), tier: None };
             let good = app.repository.list(&filter).await?;
-            Tier::for_backup(started, good.iter().map(|backup| (backup.tier, backup.id.time())))
+            let good = good.iter().map(|backup| (backup.tier, backup.id.time()));
+            Tier::for_backup(started, &app.settings.retention.policy.zone, good)
         };
         #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
         let id = BackupId::new(started, (app.outside.random)() as u32);
