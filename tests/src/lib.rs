@@ -31,7 +31,7 @@ pub use fault_proxy::{Direction, Fault, FaultProxy};
 pub use http::Response;
 pub use ministack::{Ministack, Topic};
 pub use object_store::ObjectStore;
-pub use places::{kept as kept_folder, repository};
+pub use places::{kept as kept_folder, repository, tool};
 pub use pooler::{PoolMode, Pooler};
 pub use postgres::Postgres;
 pub use receiver::{Received, Receiver};

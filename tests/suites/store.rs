@@ -27,7 +27,7 @@ fn s3_keeps_the_contract() -> anyhow::Result<()> {
 fn inner_process_runs_the_conformance_suite() -> anyhow::Result<()> {
     let endpoint = std::env::var(ENDPOINT)?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let options = StoreOptions { endpoint_url: Some(endpoint), region: None, session: 7 };
+        let options = StoreOptions { endpoint_url: Some(endpoint), region: None, session: 7, lock: None };
         for (bucket, prefix) in [("conformance-a", ""), ("conformance-b", "/some/prefix")] {
             let store =
                 Store::open(&format!("s3://{bucket}{prefix}").parse().map_err(anyhow::Error::msg)?, &options)

@@ -1,5 +1,7 @@
 //! What every job works with: validated settings, the repository, and the world outside.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::config::{LIBPQ_HOST, Needs, Origins, RawSettings, Settings};
@@ -7,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{Repository, SourceName};
 use crate::seal::Identities;
 use crate::secret::Secret;
-use crate::secrets::{self, SecretReference, Secrets};
+use crate::secrets::{self, RdsTokens, SecretReference, Secrets};
 use crate::signature::SigningKey;
 use crate::store::Store;
 use pg_archive::connect::Target;
@@ -108,7 +110,7 @@ impl App {
     ) -> Result<Self> {
         let environment = outside.environment;
         let settings = Settings::load(Origins { flags, environment: &environment, file, cores }, needs)?;
-        let store = Store::open(settings.store()?, &settings.store_options((outside.random)())).await?;
+        let store = Store::open(settings.store()?, &settings.store_options((outside.random)(), outside.now)).await?;
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
         Ok(Self { settings, repository, outside, trigger: Trigger::default(), needs, unlocked: false })
     }
@@ -182,6 +184,10 @@ impl App {
     /// # Errors
     /// When no database is set, or its connection string is wrong.
     pub fn database(&self) -> Result<Target> {
-        self.target(self.settings.database_url()?.expose())
+        let target = self.target(self.settings.database_url()?.expose())?;
+        if !self.settings.database_iam {
+            return Ok(target);
+        }
+        Ok(target.with_passwords(Arc::new(RdsTokens::new(self.settings.s3_region.clone()))))
     }
 }

@@ -34,8 +34,10 @@ use crate::error::{Error, ErrorKind, Result};
 pub mod conformance;
 mod dispatch;
 pub mod local;
+mod lock_rule;
 pub mod s3;
 
+pub use lock_rule::LockRule;
 pub use dispatch::{ObjectWriter, Store};
 
 /// Bytes of an object, piece by piece. An error is the last item; only an end without one means that all came.
@@ -166,6 +168,8 @@ pub struct StoreOptions {
     /// A random number that no other process shares: it marks this process's objects, so that a create whose answer was
     /// lost is told from one that another process won.
     pub session: u64,
+    /// How long S3 is to lock what is written. A folder has no locks.
+    pub lock: Option<LockRule>,
 }
 
 impl Store {

@@ -197,10 +197,13 @@ impl Drop for S3Writer {
 
 async fn create(store: &S3Store, key: &str, token: &str) -> Result<String> {
     loop {
+        let (lock_mode, lock_until) = store.lock_of(key);
         let request = store.client().create_multipart_upload().bucket(store.bucket());
         let answer = request
             .key(store.full_key(key))
             .metadata(CREATE_TOKEN, token)
+            .set_object_lock_mode(lock_mode)
+            .set_object_lock_retain_until_date(lock_until)
             .set_checksum_algorithm(store.checksum())
             .send()
             .await;

@@ -37,7 +37,7 @@ async fn scripted(answers: Vec<String>) -> (S3Store, JoinHandle<Vec<String>>) {
         .timeout_config(timeouts())
         .load()
         .await;
-    (S3Store::of(&shared, "bucket", "root", 7).unwrap(), server)
+    (S3Store::of(&shared, "bucket", "root", 7, None).unwrap(), server)
 }
 
 fn is_whole(request: &[u8]) -> bool {

@@ -81,11 +81,14 @@ impl S3Store {
         bytes: Bytes,
         token: &str,
     ) -> Result<PutObjectOutput, SdkError<PutObjectError>> {
+        let (lock_mode, lock_until) = self.lock_of(key);
         self.client()
             .put_object()
             .bucket(self.bucket())
             .key(self.full_key(key))
             .metadata(CREATE_TOKEN, token)
+            .set_object_lock_mode(lock_mode)
+            .set_object_lock_retain_until_date(lock_until)
             .set_if_none_match(self.if_none_match())
             .set_checksum_algorithm(self.checksum())
             .body(bytes.into())
