@@ -176,3 +176,42 @@ fn what_it_cannot_look_at_is_an_error_and_not_health() -> Result {
     assert_eq!(function.invoke(&event("default")?)?["errorType"], "settings.invalid");
     Ok(())
 }
+
+/// The bucket's protection, as the report of the answer to this event has it: feature, whether it has it, what it has.
+fn protection(world: &World, function: &Rie) -> anyhow::Result<Vec<(String, Value, String)>> {
+    function.invoke(&json!({ "source": "shop", "quiet": true }))?;
+    let keys = world.keys()?;
+    let newest = keys.iter().rfind(|key| key.contains("/reports/shop/health/")).context("no report is kept")?;
+    let report: Value = serde_json::from_slice(&world.get(newest)?)?;
+    let states = report["bucket"].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(states.iter().map(|one| (text(&one["feature"]), one["present"].clone(), text(&one["detail"]))).collect())
+}
+
+#[test]
+fn it_tells_what_the_bucket_lacks_where_it_is_asked() -> Result {
+    let world = World::new()?;
+    let asked = ("PGARK_HEALTH_BUCKET", "versioning, lock".to_owned());
+    let function = world.start("health-check", [asked])?;
+    let lacks = |feature: &str| {
+        (feature.to_owned(), json!(false), "its configuration has none that is enabled".to_owned())
+    };
+    assert_eq!(protection(&world, &function)?, [lacks("versioning"), lacks("lock")]);
+
+    world.configure_bucket(
+        "versioning",
+        "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+    )?;
+    world.configure_bucket(
+        "object-lock",
+        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
+         <Mode>GOVERNANCE</Mode><Days>7</Days></DefaultRetention></Rule></ObjectLockConfiguration>",
+    )?;
+    let has = |feature: &str, detail: &str| (feature.to_owned(), json!(true), detail.to_owned());
+    // Two reports of one second are not ordered by their names.
+    wait_until(Duration::from_secs(20), "a later report tells of the protection", || {
+        protection(&world, &function).is_ok_and(|states| {
+            states == [has("versioning", "enabled"), has("lock", "governance for 7 days")]
+        })
+    })
+}
