@@ -98,6 +98,8 @@ pub enum ErrorKind {
     RestoreTestFailed,
     /// A record of a run, or of a lease, cannot be read.
     RecordDamaged,
+    /// The lease of a run is another's by now.
+    LeaseLost,
     /// PostgreSQL, or the archive itself.
     Archive(pg_archive::ErrorKind),
     /// A fault in pgark itself.
@@ -121,7 +123,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -163,6 +165,7 @@ impl ErrorKind {
         Self::EmbeddedFailed,
         Self::RestoreTestFailed,
         Self::RecordDamaged,
+        Self::LeaseLost,
         Self::Internal,
     ];
 
@@ -209,6 +212,7 @@ impl ErrorKind {
             Self::EmbeddedFailed => ("embedded.failed", Exit::Failed),
             Self::RestoreTestFailed => ("restore-test.failed", Exit::Damaged),
             Self::RecordDamaged => ("record.damaged", Exit::Failed),
+            Self::LeaseLost => ("lease.lost", Exit::Failed),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),
             Self::Internal => ("internal", Exit::Failed),
         }
