@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::{LIBPQ_HOST, Needs, Origins, RawSettings, Settings};
+use crate::config::{LIBPQ_HOST, Needs, Origins, RawSettings, Server, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{Repository, SourceName};
 use crate::seal::Identities;
@@ -185,9 +185,45 @@ impl App {
     /// When no database is set, or its connection string is wrong.
     pub fn database(&self) -> Result<Target> {
         let target = self.target(self.settings.database_url()?.expose())?;
+        let target = match &self.settings.database_name {
+            Some(name) => target.with_database(name),
+            None => target,
+        };
         if !self.settings.database_iam {
             return Ok(target);
         }
         Ok(target.with_passwords(Arc::new(RdsTokens::new(self.settings.s3_region.clone()))))
+    }
+
+    /// The app of one source: with the settings of its table, or of its server's; without either it is this one, told
+    /// which source is meant. Secrets are not read.
+    ///
+    /// # Errors
+    /// When its store cannot be opened.
+    pub async fn for_source(&self, source: &SourceName) -> Result<Self> {
+        self.with_settings(self.settings.of_source(source)).await
+    }
+
+    /// The app of a server, whose databases are to be found.
+    ///
+    /// # Errors
+    /// When its store cannot be opened.
+    pub async fn for_server(&self, name: &SourceName, server: &Server) -> Result<Self> {
+        self.with_settings(Settings::of_server(server, name)).await
+    }
+
+    async fn with_settings(&self, settings: Settings) -> Result<Self> {
+        let random = (self.outside.random)();
+        let same_store = settings.store()? == self.settings.store()?
+            && settings.s3_endpoint == self.settings.s3_endpoint
+            && settings.s3_region == self.settings.s3_region
+            && settings.object_lock == self.settings.object_lock;
+        let store = if same_store {
+            self.repository.store().clone()
+        } else {
+            Store::open(settings.store()?, &settings.store_options(random, self.outside.now)).await?
+        };
+        let repository = Repository::new(store).signed_by(settings.verification_keys()?);
+        Ok(Self { settings, repository, unlocked: false, ..self.clone() })
     }
 }

@@ -20,6 +20,7 @@ mod file;
 mod object_lock;
 mod problems;
 mod retention;
+mod sources;
 mod store_url;
 mod values;
 mod variables;
@@ -30,12 +31,15 @@ pub use assertions::{Assertion, ExpectedValue};
 pub use object_lock::{LockMode, LockOnWrite};
 pub use problems::Problem;
 pub use retention::RetentionSettings;
+pub use sources::{SOURCES, Server, Sources};
 pub use store_url::StoreUrl;
 pub use variables::{CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable};
 pub(crate) use watching::web_address;
 pub use watching::{BucketFeature, Channel, HealthSettings, MetricsWay, UrlSource, WatchSettings};
 
+use file::File;
 use problems::Problems;
+use sources::RawSources;
 
 /// Chunks of tables are of this size unless set: large enough to be few, small enough to be tried again.
 const CHUNK_BYTES_DEFAULT: u64 = 1 << 30;
@@ -60,6 +64,13 @@ pub struct Needs {
     pub identity: bool,
     /// The server for restore tests, if it is in a secret.
     pub restore_test: bool,
+}
+
+impl Needs {
+    /// What is needed where several databases are looked after, outside of their tables.
+    fn of_no_database(self) -> Self {
+        Self { store: self.store, ..Self::default() }
+    }
 }
 
 /// Validated settings.
@@ -116,6 +127,10 @@ pub struct Settings {
     pub assertions: Vec<Assertion>,
     /// Who is told, where metrics go, and what counts as healthy.
     pub watch: WatchSettings,
+    /// The database, if it is another one than in the connection string: one that was found on a server.
+    pub database_name: Option<String>,
+    /// The databases to look after, if they are several. Then `source` is the one that is meant, if not all are.
+    pub sources: Sources,
 }
 
 /// Where settings come from.
@@ -139,14 +154,30 @@ impl Settings {
     /// As [`load`](Self::load), with the problems one by one.
     pub fn resolve(origins: Origins<'_>, needs: Needs) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
-        let (file, assertions) =
+        let File { settings: file, assertions, mut sources } =
             origins.file.map(|text| file::parse(text, &mut problems)).unwrap_or_default();
         let mut environment = RawSettings::from_environment(origins.environment);
         let region = || (origins.environment)("AWS_DEFAULT_REGION").filter(|region| !region.is_empty());
         environment.s3_region = environment.s3_region.or_else(region);
-        let layers = [origins.flags, environment, file].map(endpoints_of_layer);
-        let raw = layers.into_iter().reduce(over).unwrap_or_default();
-        let settings = Settings { assertions, ..validate(&raw, needs, origins.cores, &mut problems) };
+        if let Some(text) = (origins.environment)(SOURCES).filter(|text| !text.trim().is_empty()) {
+            sources = RawSources::of_variable(&text, &mut problems);
+        }
+        // Somebody who names a database means that one.
+        if origins.flags.database_url.is_some() {
+            sources = RawSources::default();
+        }
+        let [flags, environment, file] = [origins.flags, environment, file].map(endpoints_of_layer);
+        let raw = over(flags.clone(), over(environment.clone(), file.clone()));
+        let own_needs = if sources.is_empty() { needs } else { needs.of_no_database() };
+        let settings = validate(&raw, own_needs, origins.cores, &mut problems);
+        let outside = sources::Outside {
+            flags: &flags,
+            environment: &environment,
+            file: &file,
+            assertions: &assertions,
+        };
+        let sources = sources.validate(&outside, needs, origins.cores, &mut problems);
+        let settings = Settings { assertions, sources, ..settings };
         if problems.0.is_empty() { Ok(settings) } else { Err(problems.0) }
     }
 
@@ -376,6 +407,8 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
         ),
         assertions: Vec::new(),
         watch: watching::validate(raw, watch_endpoints, problems),
+        database_name: None,
+        sources: Sources::default(),
     };
     requirements(raw, needs, problems);
     settings

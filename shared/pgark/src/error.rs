@@ -100,6 +100,8 @@ pub enum ErrorKind {
     Unhealthy,
     /// A record of a run, or of a lease, cannot be read.
     RecordDamaged,
+    /// The lease of a run is another's by now.
+    LeaseLost,
     /// PostgreSQL, or the archive itself.
     Archive(pg_archive::ErrorKind),
     /// A fault in pgark itself.
@@ -123,7 +125,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -166,6 +168,7 @@ impl ErrorKind {
         Self::RestoreTestFailed,
         Self::Unhealthy,
         Self::RecordDamaged,
+        Self::LeaseLost,
         Self::Internal,
     ];
 
@@ -213,6 +216,7 @@ impl ErrorKind {
             Self::RestoreTestFailed => ("restore-test.failed", Exit::Damaged),
             Self::Unhealthy => ("health.unhealthy", Exit::Unhealthy),
             Self::RecordDamaged => ("record.damaged", Exit::Failed),
+            Self::LeaseLost => ("lease.lost", Exit::Failed),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),
             Self::Internal => ("internal", Exit::Failed),
         }

@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::repository::{BackupId, BackupRef, SourceName, Tier};
 
+pub mod lease;
 pub mod store;
 pub mod summary;
+mod turn;
 pub mod watched;
 mod watcher;
 

@@ -136,3 +136,6 @@ impl Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

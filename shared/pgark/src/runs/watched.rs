@@ -3,7 +3,8 @@
 //! It leaves the run's two records in the store, and tells a [`Watcher`] of the start and the end, for pings, metrics
 //! and alerts. None of this ever fails a job that did its work: what could not be written or delivered is logged as a
 //! warning and, if it is known in time, stands in the record. A run that is killed leaves a start without an end.
-//! What the job does, and what its report says, is the job's.
+//! Whether the run may begin, and that it is alone, is [`turn`]'s. What the job does, and what its report says, is the
+//! job's.
 
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::turn::{self, Admitted};
 use super::watcher::Told;
 use super::{FORMAT_VERSION, Figures, JobName, Outcome, RunError, RunRecord, Summarized};
 use crate::app::{self, App};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::repository::{BackupId, SourceName};
 
 /// The work is done by then: nobody waits longer for those who are told of it.
@@ -70,7 +72,8 @@ pub struct Skipped {
 /// Runs a job on the app's source. Secrets are read within the run: that they cannot be is a failure like any other.
 ///
 /// # Errors
-/// Those of the job; and if the source's name cannot be told, which leaves no record.
+/// Those of the job; [`ErrorKind::LeaseLost`]; and if the source's name cannot be told,
+/// which leaves no record.
 pub async fn watched<T: Summarized>(
     app: &App,
     job: JobName,
@@ -86,11 +89,46 @@ pub async fn watched<T: Summarized>(
         app
     };
     let watcher = watcher(app);
-    let mut run = Run::of(app, job, watcher.as_ref())?;
+    watched_by(watcher.as_ref(), app, job, stop, work).await
+}
+
+async fn watched_by<T: Summarized>(
+    watcher: &dyn Watcher,
+    app: &App,
+    job: JobName,
+    stop: &CancellationToken,
+    work: impl AsyncFnOnce(&App, &CancellationToken) -> Result<T>,
+) -> Result<Watched<T>> {
+    let mut run = Run::of(app, job, watcher)?;
+    let admitted = Box::pin(turn::admit(app, &run.record, stop)).await;
+    let lease = match admitted {
+        Ok(Admitted::Go { lease, warning }) => {
+            run.record.warnings.extend(warning);
+            lease
+        }
+        Ok(Admitted::Skip(why)) => return Ok(Watched::Skipped(run.skip(why).await)),
+        // Whoever is to hear of failures hears of this one, whether the store takes a record or not.
+        Err(error) => {
+            let done: Result<T> = Err(error);
+            run.end(&done, stop).await;
+            return done.map(Watched::Ran);
+        }
+    };
     run.start().await;
-    let done = Box::pin(async { work(&app.unlocked().await?, stop).await }).await;
+    let work = async |stop: &CancellationToken| work(&app.unlocked().await?, stop).await;
+    let (done, lease) = Box::pin(turn::keep(lease, stop, work)).await;
     run.end(&done, stop).await;
+    if let Some(lease) = lease
+        && let Err(error) = lease.release().await
+    {
+        tracing::warn!(error = error.with_causes(), "the lease is not released: it runs out by itself");
+    }
     done.map(Watched::Ran)
+}
+
+/// The run failed because of this, so a record would wait as long, only to fail as well.
+fn store_is_away(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StoreUnreachable | ErrorKind::StoreMissing | ErrorKind::StoreCredentials)
 }
 
 /// A run under way.
@@ -126,6 +164,18 @@ impl<'a> Run<'a> {
         Ok(Self { app, watcher, record })
     }
 
+    /// Nothing is to be done. Nobody is told: the run that does the work tells.
+    async fn skip(mut self, why: String) -> Skipped {
+        let RunRecord { source, job, .. } = &self.record;
+        tracing::info!(%source, %job, "skipped: {why}");
+        self.record.finished_at = Some((self.app.outside.now)());
+        self.record.outcome = Some(Outcome::Skipped);
+        self.record.warnings.push(why.clone());
+        let put = self.app.repository.put_run_end(&self.record).await;
+        self.note_put(put, "end");
+        Skipped { job: self.record.job, source: self.record.source, skipped: why }
+    }
+
     /// The record and the ping of the start, at the same time.
     async fn start(&mut self) {
         let told = tokio::time::timeout(TELLING_MAX, self.watcher.started(&self.record));
@@ -155,8 +205,10 @@ impl<'a> Run<'a> {
         let telling_max = if stop.is_cancelled() { TELLING_MAX_STOPPED } else { TELLING_MAX };
         let told = tokio::time::timeout(telling_max, self.watcher.ended(&self.record)).await;
         self.note_told(told.ok());
-        let put = self.app.repository.put_run_end(&self.record).await;
-        self.note_put(put, "end");
+        if !done.as_ref().is_err_and(|error| store_is_away(error.kind())) {
+            let put = self.app.repository.put_run_end(&self.record).await;
+            self.note_put(put, "end");
+        }
     }
 
     fn note_put(&mut self, put: Result<()>, which: &str) {
@@ -181,3 +233,6 @@ impl<'a> Run<'a> {
         self.record.warnings.push(warning);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! The facts of a source, put together from its store: what [`Verdict::of`](crate::health::Verdict::of) judges.
 
-use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::SourceName;

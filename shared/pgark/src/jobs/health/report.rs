@@ -156,6 +156,3 @@ impl Summarized for SourceHealth {
         Summary { outcome, figures, error, report: self.kept_as.clone(), ..Summary::done() }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Result};
+use crate::error::{ErrorKind, Result};
 use crate::health::{Facts, Proof};
 use crate::repository::{BackupId, ReportKind, Repository, SourceName, keys};
 
@@ -99,7 +99,11 @@ async fn newest<R: DeserializeOwned>(
     let reports = repository.reports(source, kind).await?;
     for id in reports.into_iter().rev().take(REPORTS_LOOKED_AT) {
         let key = keys::report_of(source, kind, id);
-        let json = repository.read_report(source, kind, id).await.map_err(|error: Error| error.on(&key))?;
+        let json = match repository.read_report(source, kind, id).await {
+            // A lifecycle rule may take reports away while they are read.
+            Err(error) if error.kind() == ErrorKind::ObjectMissing => continue,
+            json => json?,
+        };
         match serde_json::from_slice::<R>(&json) {
             Ok(report) => {
                 if let Some(proof) = wanted(report, key) {
