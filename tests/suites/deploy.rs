@@ -8,6 +8,8 @@ mod drift;
 mod policies;
 #[path = "deploy/rules.rs"]
 mod rules;
+#[path = "deploy/stacks.rs"]
+mod stacks;
 #[path = "deploy/template.rs"]
 mod template;
 #[path = "deploy/worker.rs"]
