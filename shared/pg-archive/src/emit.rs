@@ -38,6 +38,8 @@ pub struct Emitter<'a> {
     files: &'a HashMap<DumpId, Vec<String>>,
     entries: Vec<Entry>,
     data_entries: HashMap<DumpId, Vec<DumpId>>,
+    /// The ACL entry of each schema that has one.
+    pub(crate) schema_grants: HashMap<String, DumpId>,
     next_id: u32,
     failure: Option<Error>,
 }
@@ -49,7 +51,15 @@ impl<'a> Emitter<'a> {
     /// With more than 2^32 objects.
     pub fn new(catalog: &'a Catalog, files: &'a HashMap<DumpId, Vec<String>>) -> Self {
         let next_id = u32::try_from(catalog.objects().len() + 1).expect("fewer than 2^32 objects");
-        Self { catalog, files, entries: Vec::new(), data_entries: HashMap::new(), next_id, failure: None }
+        Self {
+            catalog,
+            files,
+            entries: Vec::new(),
+            data_entries: HashMap::new(),
+            schema_grants: HashMap::new(),
+            next_id,
+            failure: None,
+        }
     }
 
     /// What was collected, or the first failure that was reported with [`Self::fail`].
