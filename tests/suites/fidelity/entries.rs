@@ -1,6 +1,6 @@
 //! Two archives' tables of contents, compared entry by entry.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::process::Command;
@@ -75,8 +75,12 @@ impl Entries {
             .collect();
         let mut first = HashMap::new();
         let mut joined = HashMap::new();
+        let mut in_chunks = HashSet::new();
         self.named.retain(|(_, entry)| {
             let is_first = entry.desc != "TABLE DATA" || !first.contains_key(&entry.label());
+            if !is_first {
+                in_chunks.insert(entry.label());
+            }
             joined.insert(entry.id, *first.entry(entry.label()).or_insert(entry.id));
             is_first
         });
@@ -84,9 +88,9 @@ impl Entries {
             for needed in &mut entry.dependencies {
                 *needed = joined.get(needed).copied().unwrap_or(*needed);
             }
-            if entry.desc == "TABLE DATA" && entry.dependencies.is_empty() {
+            if in_chunks.contains(&entry.label()) {
+                // Chunks do not say which table they need. Archives of rows alone refer to one that they do not hold.
                 let table = tables.get(&entry.label().replacen("TABLE DATA", "TABLE", 1));
-                // Archives of rows alone refer to a table that they do not hold.
                 entry.dependencies.push(table.copied().unwrap_or(DumpId(u32::MAX)));
             }
         }
