@@ -84,7 +84,7 @@ fn it_tells_once_when_a_source_turns_unhealthy_and_once_when_it_recovers() -> Re
     assert!(subject.starts_with("[pgark] shop is unhealthy: the newest good backup, "), "{alert:#}");
     let text = alert["Message"].as_str().unwrap_or_default();
     for part in
-        ["[backup.overdue]", "next step      Run `pgark backup` now", "newest backup", "docs/alerts.md#backupoverdue"]
+        ["[backup.overdue]\nnext step ", " Run `pgark backup` now", "\nnewest backup ", "docs/alerts.md#backupoverdue\n"]
     {
         assert!(text.contains(part), "{part}: {text}");
     }

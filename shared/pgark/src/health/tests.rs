@@ -74,7 +74,7 @@ fn each_thing_is_found_by_its_code() {
                 f.made.truncate(18);
             },
             &["backup.overdue"],
-            &["recovery-point.missed"],
+            &[],
         ),
         (
             "one night failed a week ago",
