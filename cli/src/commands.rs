@@ -12,8 +12,10 @@ mod backup;
 mod diff;
 mod doctor;
 mod fetch;
+mod hold;
 mod keys;
 mod list;
+mod prune;
 mod restore;
 mod restore_test;
 mod show;
@@ -52,6 +54,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
             let needs = Needs { restore_test: true, ..READING };
             Box::pin(restore_test::run(&open(&args, needs).await?, test, json)).await
         }
+        Command::Prune(prune) => Box::pin(prune::run(&open(&args, LOOKING).await?, prune, json)).await,
+        Command::Hold(hold) => hold::hold(&open(&args, LOOKING).await?, hold, json).await,
+        Command::Release(release) => hold::release(&open(&args, LOOKING).await?, release, json).await,
         Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
     }
 }

@@ -28,7 +28,9 @@ pub use assertions::{Assertion, ExpectedValue};
 pub use problems::Problem;
 pub use retention::RetentionSettings;
 pub use store_url::StoreUrl;
-pub use variables::{CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable};
+pub use variables::{
+    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, USER, variable,
+};
 
 use problems::Problems;
 

@@ -22,6 +22,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::{BackupId, SourceName, Tier};
+use crate::runs::JobName;
 use crate::seal::{Compression, Encryption, Sha256, suffix};
 
 /// With chunk, suffixes and a margin, a file name stays below 200 bytes.
@@ -105,6 +106,11 @@ pub fn hold(source: &SourceName, backup: BackupId, id: BackupId) -> String {
 /// The key of the object with which the doctor tries the store.
 pub fn doctor(time: Timestamp, random: u64) -> String {
     format!("doctor/{}-{random:016x}", time.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// The folder of the leases of a job, as a prefix.
+pub fn leases_prefix(source: &SourceName, job: JobName) -> String {
+    format!("leases/{source}/{job}/")
 }
 
 /// A file of a backup.
