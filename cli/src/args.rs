@@ -62,6 +62,12 @@ pub(crate) enum Command {
     RestoreTest(RestoreTest),
     /// Say whether each database could be recovered now, from the store alone; exit code 4 if not
     Health(Health),
+    /// Delete backups by policy; without --apply, only say which and why
+    Prune(Prune),
+    /// Keep a backup whatever the policy says
+    Hold(Hold),
+    /// Leave a held backup to the policy again
+    Release(Release),
     /// Say what changed between two backups
     Diff(Diff),
     /// Make an age key pair, or one that signs
@@ -269,6 +275,43 @@ pub(crate) struct RestoreTest {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Prune {
+    /// Delete what the plan says
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Which backups are kept, such as `daily 7, weekly 4, monthly 12, yearly 7` or `last 10` [PGARK_KEEP]
+    #[arg(long, value_name = "RULES")]
+    pub(crate) keep: Option<String>,
+    /// Although more of the good backups would go at once than PGARK_PRUNE_SHARE_MAX allows
+    #[arg(long, requires = "apply")]
+    pub(crate) allow_share: bool,
+    /// Although no good backup would remain
+    #[arg(long, requires = "apply")]
+    pub(crate) allow_no_good: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Hold {
+    /// An id, a unique prefix of one, or `latest`
+    pub(crate) backup: String,
+    /// Why, for whoever comes to it later
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Until the end of this day (in PGARK_TIME_ZONE), or this time: 2027-01-31, 2027-01-31T12:00:00Z [default: until it is released]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Release {
+    /// An id, a unique prefix of one, or `latest`
+    pub(crate) backup: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Diff {
     /// The earlier backup: an id, a unique prefix of one, or `latest`
     pub(crate) before: String,
@@ -324,7 +367,12 @@ impl Args {
             Command::RestoreTest(test) => test.on.clone(),
             _ => None,
         };
+        let keep = match &self.command {
+            Command::Prune(prune) => prune.keep.clone(),
+            _ => None,
+        };
         RawSettings {
+            keep,
             restore_test_url,
             store: global.store.clone(),
             source: global.source.clone(),

@@ -13,8 +13,10 @@ mod diff;
 mod doctor;
 mod fetch;
 mod health;
+mod hold;
 mod keys;
 mod list;
+mod prune;
 mod restore;
 mod restore_test;
 mod show;
@@ -54,6 +56,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
             Box::pin(restore_test::run(&open(&args, needs).await?, test, json)).await
         }
         Command::Health(health) => Box::pin(health::run(&open(&args, LOOKING).await?, health, json)).await,
+        Command::Prune(prune) => Box::pin(prune::run(&open(&args, LOOKING).await?, prune, json)).await,
+        Command::Hold(hold) => hold::hold(&open(&args, LOOKING).await?, hold, json).await,
+        Command::Release(release) => hold::release(&open(&args, LOOKING).await?, release, json).await,
         Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
     }
 }

@@ -31,9 +31,11 @@ pub use problems::Problem;
 pub use retention::RetentionSettings;
 pub use sources::{SOURCES, Server, Sources};
 pub use store_url::StoreUrl;
-pub use variables::{CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable};
 pub(crate) use watching::web_address;
 pub use watching::{BucketFeature, Channel, HealthSettings, MetricsWay, UrlSource, WatchSettings};
+pub use variables::{
+    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, USER, variable,
+};
 
 use file::File;
 use problems::Problems;

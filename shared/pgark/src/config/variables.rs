@@ -162,6 +162,9 @@ pub const LAMBDA_LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 /// Where the Lambda Runtime API is; only Lambda and its emulators set it.
 pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
+/// Who is logged in, for records of what a person decided.
+pub const USER: &str = "USER";
+
 /// libpq's variable of the host, which a secret without one leaves the host to.
 pub const LIBPQ_HOST: &str = "PGHOST";
 
