@@ -154,6 +154,12 @@ impl App {
         Self { trigger, ..self.clone() }
     }
 
+    /// The same app, told which source is meant; as by `--source`.
+    #[must_use]
+    pub fn naming(&self, source: SourceName) -> Self {
+        Self { settings: self.settings.naming(source), ..self.clone() }
+    }
+
     /// What the database is called in keys, known before it is connected to: the setting, or the name of the database
     /// in the connection string.
     ///
