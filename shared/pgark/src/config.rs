@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cost::StorageClasses;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{SourceName, Tier};
 use crate::seal::{Compression, Encryption, Identities};
@@ -28,7 +29,9 @@ pub use assertions::{Assertion, ExpectedValue};
 pub use problems::Problem;
 pub use sources::{SOURCES, Server, Sources};
 pub use store_url::StoreUrl;
-pub use variables::{CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable};
+pub use variables::{
+    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_MEMORY, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable,
+};
 
 use file::File;
 use problems::Problems;
@@ -112,6 +115,8 @@ pub struct Settings {
     pub restore_test_secret: Option<SecretReference>,
     /// What must hold in each restored database.
     pub assertions: Vec<Assertion>,
+    /// In which storage classes the tiers end up.
+    pub storage_classes: StorageClasses,
     /// The database, if it is another one than in the connection string: one that was found on a server.
     pub database_name: Option<String>,
     /// The databases to look after, if they are several. Then `source` is the one that is meant, if not all are.
@@ -353,6 +358,13 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
             secret(&raw.restore_test_secret),
             SecretReference::RULE,
         ),
+        storage_classes: problems
+            .keep(
+                variable::storage_classes,
+                raw.storage_classes.as_deref().map(str::parse::<StorageClasses>),
+                StorageClasses::FORM,
+            )
+            .unwrap_or_default(),
         assertions: Vec::new(),
         database_name: None,
         sources: Sources::default(),

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupWriter;
 use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier};
 use crate::runs::answer::answer;
-use crate::runs::{Answer, Job, JobName};
+use crate::runs::{Answer, Job, JobName, RunCost};
 use crate::seal::Encryption;
 use crate::signature::SigningKey;
 
@@ -96,6 +96,8 @@ pub struct BackupReport {
     pub missing: Vec<String>,
     /// What a user should know.
     pub warnings: Vec<String>,
+    /// What it costs at Amazon, estimated; `null` for a dry run, and in a folder.
+    pub cost: Option<RunCost>,
 }
 
 impl Backup {

@@ -75,7 +75,7 @@ impl Summarized for BackupReport {
             ..Figures::default()
         };
         let backup = self.id.map(|id| RunBackup { id, tier: self.tier });
-        Summary { backup, figures, ..Summary::done() }
+        Summary { backup, figures, cost: self.cost, ..Summary::done() }
     }
 }
 
