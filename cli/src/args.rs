@@ -30,9 +30,13 @@ pub(crate) struct Global {
     /// Where backups are kept: s3://bucket/prefix or file:///folder [PGARK_STORE]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
-    /// Name of the database in the store [PGARK_SOURCE; default: the database's own]
+    /// Name of the database in the store, or which of the sources in the settings [PGARK_SOURCE; default: the database's
+    /// own, or all sources]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) source: Option<String>,
+    /// What is to be done once, such as a scheduled time: skip the job if a run of this slot has done it
+    #[arg(long, global = true, value_name = "SLOT")]
+    pub(crate) slot: Option<String>,
     /// Connections and objects at the same time [PGARK_JOBS; default: the cores, at most 4]
     #[arg(short, long, global = true, value_name = "N")]
     pub(crate) jobs: Option<String>,

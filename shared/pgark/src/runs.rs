@@ -14,13 +14,16 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::repository::{BackupId, BackupRef, SourceName, Tier};
 
+pub mod answer;
 pub mod lease;
+pub mod sources;
 pub mod store;
 pub mod summary;
 mod turn;
 pub mod watched;
 mod watcher;
 
+pub use answer::{Answer, Job, SourceOutcome, SourcesReport};
 pub use store::{RunName, Runs};
 pub use summary::{Summarized, Summary};
 pub use watched::{Skipped, Watched, Watcher, watched};
