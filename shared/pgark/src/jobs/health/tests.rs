@@ -1,5 +1,7 @@
 //! The whole job on a folder: what lies in the store comes to the verdict that it should, and is kept and said.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,6 +19,12 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
+/// Distinct, or the reports of one second would be one.
+fn random() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 fn shop() -> SourceName {
     "shop".parse().unwrap()
 }
@@ -31,7 +39,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let store = Some(format!("file://{}", folder.path().display()));
         let flags = RawSettings { store, ..settings };
-        let outside = Outside { now, random: || 7, environment: |_| None };
+        let outside = Outside { now, random, environment: |_| None };
         let needs = Needs { store: true, ..Needs::default() };
         let app = App::load(flags, None, needs, 2, outside).await.unwrap();
         Self { app, folder }
