@@ -64,6 +64,14 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Restore a backup into a scratch database, compare, and keep the evidence
     RestoreTest(RestoreTest),
+    /// Say how each source is: its last backup, its last proofs, sizes and times
+    Status(Status),
+    /// List the runs of all jobs
+    History(History),
+    /// Write a page about all sources
+    Report(Report),
+    /// Forecast what a month costs at Amazon
+    Cost(Cost),
     /// Say what changed between two backups
     Diff(Diff),
     /// Make an age key pair, or one that signs
@@ -269,6 +277,36 @@ pub(crate) struct RestoreTest {
     #[arg(long, value_name = "URL")]
     pub(crate) on: Option<String>,
 }
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Status {
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct History {
+    /// Only this job
+    #[arg(long, value_name = "JOB", value_parser = ["backup", "verify", "restore-test", "prune", "health"])]
+    pub(crate) job: Option<String>,
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Report {
+    /// The file to write: one page that needs no network
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: PathBuf,
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Cost {}
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Diff {

@@ -10,14 +10,18 @@ use crate::args::{Args, Command};
 
 mod answer;
 mod backup;
+mod cost;
 mod diff;
 mod doctor;
 mod fetch;
+mod history;
 mod keys;
 mod list;
+mod report;
 mod restore;
 mod restore_test;
 mod show;
+mod status;
 mod verify;
 
 /// How the reports of jobs look, for the demo.
@@ -53,6 +57,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
             let needs = Needs { restore_test: true, ..READING };
             Box::pin(restore_test::run(&load(&args, needs).await?, test, json)).await
         }
+        Command::Status(status) => status::run(&open(&args, LOOKING).await?, status, json).await,
+        Command::History(history) => history::run(&open(&args, LOOKING).await?, history, json).await,
+        Command::Report(report) => report::run(&open(&args, LOOKING).await?, report, json).await,
+        Command::Cost(_) => cost::run(&open(&args, LOOKING).await?, json).await,
         Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
     }
 }

@@ -2,10 +2,13 @@
 
 pub mod backup;
 pub mod compare;
+pub mod cost;
 pub mod diff;
 pub mod doctor;
 pub mod fetch;
+pub mod history;
 pub mod list;
+pub mod overview;
 pub mod restore;
 pub mod restore_test;
 pub mod show;
