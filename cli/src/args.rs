@@ -72,6 +72,14 @@ pub(crate) enum Command {
     Hold(Hold),
     /// Leave a held backup to the policy again
     Release(Release),
+    /// Say how each source is: its last backup, its last proofs, sizes and times
+    Status(Status),
+    /// List the runs of all jobs
+    History(History),
+    /// Write a page about all sources
+    Report(Report),
+    /// Forecast what a month costs at Amazon
+    Cost(Cost),
     /// Say what changed between two backups
     Diff(Diff),
     /// Make an age key pair, or one that signs
@@ -314,6 +322,36 @@ pub(crate) struct Release {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
 }
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Status {
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct History {
+    /// Only this job
+    #[arg(long, value_name = "JOB", value_parser = ["backup", "verify", "restore-test", "prune", "health"])]
+    pub(crate) job: Option<String>,
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Report {
+    /// The file to write: one page that needs no network
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: PathBuf,
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Cost {}
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Diff {

@@ -10,17 +10,21 @@ use crate::args::{Args, Command};
 
 mod answer;
 mod backup;
+mod cost;
 mod diff;
 mod doctor;
 mod fetch;
 mod health;
+mod history;
 mod hold;
 mod keys;
 mod list;
 mod prune;
+mod report;
 mod restore;
 mod restore_test;
 mod show;
+mod status;
 mod verify;
 
 /// How the reports of jobs look, for the demo.
@@ -60,6 +64,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
         Command::Prune(prune) => Box::pin(prune::run(&open(&args, LOOKING).await?, prune, json)).await,
         Command::Hold(hold) => hold::hold(&open(&args, LOOKING).await?, hold, json).await,
         Command::Release(release) => hold::release(&open(&args, LOOKING).await?, release, json).await,
+        Command::Status(status) => status::run(&open(&args, LOOKING).await?, status, json).await,
+        Command::History(history) => history::run(&open(&args, LOOKING).await?, history, json).await,
+        Command::Report(report) => report::run(&open(&args, LOOKING).await?, report, json).await,
+        Command::Cost(_) => cost::run(&open(&args, LOOKING).await?, json).await,
         Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
     }
 }

@@ -5,15 +5,15 @@ use pgark::health::Finding;
 use pgark::jobs::health::{Health, HealthReport, SourceHealth};
 use pgark::{Exit, Result};
 
+use super::answer;
 use crate::args;
 use crate::output::{self, duration};
 use crate::stop;
 
 pub(crate) async fn run(app: &App, args: &args::Health, json: bool) -> Result<Exit> {
-    let job = Health { source: app.settings.source.clone(), no_report: args.no_report, quiet: args.quiet };
-    let report = job.run(app, &stop::token()).await?;
-    output::report(&report, json, print);
-    Ok(report.exit())
+    let job = Health { source: None, no_report: args.no_report, quiet: args.quiet };
+    let answer = job.watched(app, &stop::token()).await?;
+    answer::give(&answer, json, print, HealthReport::exit)
 }
 
 fn print(report: &HealthReport) {

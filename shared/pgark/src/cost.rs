@@ -160,7 +160,7 @@ pub fn prices() -> &'static Prices {
 }
 
 #[allow(clippy::cast_precision_loss)] // money is told in cents
-fn number(count: u64) -> f64 {
+pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }
 
