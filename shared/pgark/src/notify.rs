@@ -137,7 +137,10 @@ impl Notifiers {
 
     /// A run starts.
     pub async fn run_started(&self, run: &RunRecord) -> Vec<Undelivered> {
-        self.ping(run, Ping::Start, format!("{} of {} starts\n", run.job, run.source)).await.into_iter().collect()
+        self.ping(run, Ping::Start, format!("{} of {} starts\n", run.job, run.source))
+            .await
+            .into_iter()
+            .collect()
     }
 
     /// A run has ended.
@@ -175,7 +178,8 @@ impl Notifiers {
 
     /// Tells channels something, all at the same time.
     pub async fn tell(&self, notice: &Notice, channels: &[Channel]) -> Delivery {
-        let told = channels.iter().map(|channel| async move { (*channel, self.tell_one(notice, *channel).await) });
+        let told =
+            channels.iter().map(|channel| async move { (*channel, self.tell_one(notice, *channel).await) });
         let mut delivery = Delivery::default();
         for (channel, outcome) in join_all(told).await {
             match outcome {

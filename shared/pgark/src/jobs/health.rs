@@ -154,7 +154,13 @@ impl Health {
         Ok(())
     }
 
-    async fn say(&self, app: &App, notifiers: &Notifiers, (last, say): (Option<&Alert>, ToSay), report: &mut SourceHealth) {
+    async fn say(
+        &self,
+        app: &App,
+        notifiers: &Notifiers,
+        (last, say): (Option<&Alert>, ToSay),
+        report: &mut SourceHealth,
+    ) {
         let store = app.repository.store().address();
         let (source, now) = (&report.source, report.checked_at);
         let kept_as = report.kept_as.as_deref();
@@ -167,7 +173,9 @@ impl Health {
             report.told = Some(Told { kind: alert.kind, title: notice.title, to: delivery.delivered });
             if let Err(error) = app.repository.put_alert(&alert).await {
                 let why = error.with_causes();
-                report.undelivered.push(format!("That an alert was sent could not be noted, so it will be sent again: {why}."));
+                report.undelivered.push(format!(
+                    "That an alert was sent could not be noted, so it will be sent again: {why}."
+                ));
             }
         }
     }

@@ -166,7 +166,10 @@ pub fn of_run(run: &RunRecord, store: &str) -> Option<Notice> {
     };
     let figures = figures(run);
     let next_step = event.is_bad().then(|| {
-        run.error.as_ref().and_then(|error| error.hint.clone()).unwrap_or_else(|| next_step(run.job).to_owned())
+        run.error
+            .as_ref()
+            .and_then(|error| error.hint.clone())
+            .unwrap_or_else(|| next_step(run.job).to_owned())
     });
     let runbook =
         event.is_bad().then(|| runbook(if event == Event::RunDamaged { "damage" } else { run.job.as_str() }));
@@ -263,7 +266,9 @@ fn facts(run: &RunRecord, figures: &NoticeFigures) -> Vec<Fact> {
 const fn next_step(job: JobName) -> &'static str {
     match job {
         JobName::Backup => "Run `pgark doctor` with the same settings: it checks all that a backup needs.",
-        JobName::Verify => "Run `pgark verify all` to see which backups are affected, and use one that is good.",
+        JobName::Verify => {
+            "Run `pgark verify all` to see which backups are affected, and use one that is good."
+        }
         JobName::RestoreTest => "Read the report, and test another backup with `pgark restore-test BACKUP`.",
         JobName::Prune => "Run `pgark prune` without --apply to see its plan.",
         JobName::Health => "Run `pgark health` with the same settings.",

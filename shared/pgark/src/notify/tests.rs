@@ -17,7 +17,9 @@ fn failed_backup() -> RunRecord {
     RunRecord {
         error: Some(RunError {
             code: "connect.authentication".to_owned(),
-            message: "database db.example/shop: password authentication failed for user \"backup\"\nDETAIL: <none>".to_owned(),
+            message:
+                "database db.example/shop: password authentication failed for user \"backup\"\nDETAIL: <none>"
+                    .to_owned(),
             hint: Some("Check the password in PGARK_DATABASE_URL.".to_owned()),
         }),
         ..run(JobName::Backup, Outcome::Failed)
@@ -100,7 +102,8 @@ fn the_webhook_gets_what_the_schema_says() {
     let schema: Value =
         serde_json::from_str(include_str!("../../../../docs/format/notice.schema.json")).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
-    for run in [failed_backup(), run(JobName::Backup, Outcome::Done), run(JobName::RestoreTest, Outcome::Damaged)]
+    for run in
+        [failed_backup(), run(JobName::Backup, Outcome::Done), run(JobName::RestoreTest, Outcome::Damaged)]
     {
         let json = serde_json::to_value(notice_of(&run)).unwrap();
         let errors: Vec<_> = schema.iter_errors(&json).map(|error| error.to_string()).collect();

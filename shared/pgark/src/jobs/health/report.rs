@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::config::Channel;
 use crate::error::{Error, ErrorKind, Exit, Result};
 use crate::health::alerts::AlertKind;
-use crate::health::{GoodBackup, BucketState, Facts, Proof, TierState, Verdict};
+use crate::health::{BucketState, Facts, GoodBackup, Proof, TierState, Verdict};
 use crate::repository::{BackupId, ReportKind, SourceName};
 use crate::runs::{Figures, Outcome, RunError, Summarized, Summary};
 use crate::store::StoreRead as _;
@@ -118,7 +118,9 @@ impl SourceHealth {
             count => format!(" (and {} more)", count - 1),
         };
         let message = format!("{} [{}]{more}", first.message, first.code.as_str());
-        Some(Error::new(ErrorKind::Unhealthy, message).on(format!("source {}", self.source)).hint(&first.hint))
+        Some(
+            Error::new(ErrorKind::Unhealthy, message).on(format!("source {}", self.source)).hint(&first.hint),
+        )
     }
 }
 

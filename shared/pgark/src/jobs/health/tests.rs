@@ -196,15 +196,13 @@ async fn an_empty_store_is_unhealthy_where_a_source_is_named_and_an_error_else()
     let named = Health { source: Some(shop()), ..Health::default() };
     let report = named.run(&world.app, &stop).await.unwrap();
     assert_eq!(report.exit() as u8, 4);
-    assert_eq!(
-        report.error().unwrap().to_string(),
-        "source shop: there is no good backup [backup.none]"
-    );
+    assert_eq!(report.error().unwrap().to_string(), "source shop: there is no good backup [backup.none]");
 }
 
 #[tokio::test]
 async fn what_the_bucket_is_to_have_is_not_there_in_a_folder() {
-    let settings = RawSettings { health_bucket: Some("lock,versioning".to_owned()), ..RawSettings::default() };
+    let settings =
+        RawSettings { health_bucket: Some("lock,versioning".to_owned()), ..RawSettings::default() };
     let world = World::after_a_fortnight(settings).await;
     let report = world.check().await;
     assert_eq!(codes(&report).0, ["bucket.unprotected", "bucket.unprotected"]);
