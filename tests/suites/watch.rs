@@ -63,7 +63,8 @@ impl World {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         let printed = String::from_utf8_lossy(&output.stdout);
         ensure!(!format!("{printed}{errors}").contains(SECRET), "a secret was printed: {printed}\n{errors}");
-        let report = serde_json::from_str(&printed).with_context(|| format!("no JSON: {printed}\n{errors}"))?;
+        let report =
+            serde_json::from_str(&printed).with_context(|| format!("no JSON: {printed}\n{errors}"))?;
         Ok(Ran { code: output.status.code().context("pgark was killed")?, report, errors })
     }
 
@@ -115,7 +116,9 @@ fn a_backup_pings_its_start_and_its_end_and_publishes_its_numbers() -> Result {
     let ping = format!("/{SECRET}/shop-backup");
     assert_eq!(world.pings(), [format!("{ping}/start"), ping]);
     let text = world.ping.received()[1].body.clone();
-    for part in ["pgark: backup of shop is done\n", "\nsize ", "before compression (ratio ", "\nrows ", "\nduration "] {
+    for part in
+        ["pgark: backup of shop is done\n", "\nsize ", "before compression (ratio ", "\nrows ", "\nduration "]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let notices = world.notices()?;
@@ -136,7 +139,11 @@ fn a_backup_pings_its_start_and_its_end_and_publishes_its_numbers() -> Result {
     let ratio = number("plain_bytes")? / number("stored_bytes")?;
     let (published, unit) = maximum("CompressionRatio")?;
     assert!((published - ratio).abs() < 1e-6 && unit == "None", "{published} {unit} {ratio}");
-    assert_eq!(aws.metric_maximum(&namespace, "RunSuccess", &[("Job", "backup")])?.0, 1.0, "over all sources");
+    assert_eq!(
+        aws.metric_maximum(&namespace, "RunSuccess", &[("Job", "backup")])?.0,
+        1.0,
+        "over all sources"
+    );
     assert_eq!(world.record("backup")?["warnings"], json!([]));
     Ok(())
 }
@@ -156,7 +163,8 @@ fn a_backup_that_fails_is_told_with_reason_and_next_step() -> Result {
     let message = topic.take()?;
     assert_eq!(message["Subject"], "[pgark] backup of shop failed", "{message:#}");
     let text = message["Message"].as_str().unwrap_or_default();
-    for part in ["[connect.authentication]", "\nnext step ", "docs/alerts.md#backup\n", "\nrun ", "\nstore "] {
+    for part in ["[connect.authentication]", "\nnext step ", "docs/alerts.md#backup\n", "\nrun ", "\nstore "]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains(SECRET), "{text}");
@@ -223,7 +231,8 @@ fn a_message_that_was_refused_for_a_moment_arrives_once_more_with_the_same_id() 
     let backup = world.run(&["backup"], &[("PGARK_NOTIFY_SUCCESS", "webhook".to_owned())])?;
     assert_eq!(backup.code, 0);
     let received = world.webhook.received();
-    let id = |at: usize| received[at].headers.iter().find(|line| line.starts_with("idempotency-key: ")).cloned();
+    let id =
+        |at: usize| received[at].headers.iter().find(|line| line.starts_with("idempotency-key: ")).cloned();
     assert_eq!(received.len(), 2);
     assert!(id(0).is_some() && id(0) == id(1) && received[0].body == received[1].body, "{received:?}");
     assert_eq!(world.record("backup")?["warnings"], json!([]));

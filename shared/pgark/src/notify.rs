@@ -146,14 +146,10 @@ impl Notifiers {
     /// A run has ended.
     pub async fn run_ended(&self, run: &RunRecord) -> Vec<Undelivered> {
         let notice = notice::of_run(run, &self.store);
-        let text = notice.as_ref().map(Notice::text);
         let pinged = async {
-            match ping::at_end(run) {
-                Some(ping) => {
-                    let text = text.unwrap_or_else(|| format!("{} of {}\n", run.job, run.source));
-                    self.ping(run, ping, text).await
-                }
-                None => None,
+            match (ping::at_end(run), &notice) {
+                (Some(ping), Some(notice)) => self.ping(run, ping, notice.text()).await,
+                _ => None,
             }
         };
         let told = async {
@@ -170,8 +166,13 @@ impl Notifiers {
     /// Who hears of the end of a run.
     fn hearers(&self, notice: &Notice) -> Vec<Channel> {
         let mut channels = self.channels();
-        if !notice.event.is_bad() {
-            channels.retain(|channel| notice.job != JobName::Health && self.success_to.contains(channel));
+        match notice.event {
+            Event::RunFailed | Event::RunDamaged => {}
+            Event::RunDone if notice.job != JobName::Health => {
+                channels.retain(|channel| self.success_to.contains(channel));
+            }
+            // What a health check found is told by its alerts.
+            _ => channels.clear(),
         }
         channels
     }

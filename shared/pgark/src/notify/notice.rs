@@ -161,8 +161,8 @@ pub fn of_run(run: &RunRecord, store: &str) -> Option<Notice> {
         Outcome::Done => Event::RunDone,
         Outcome::Failed => Event::RunFailed,
         Outcome::Damaged => Event::RunDamaged,
-        // What a health check found is told by its alerts.
-        Outcome::Unhealthy | Outcome::Skipped => return None,
+        Outcome::Unhealthy => Event::Unhealthy,
+        Outcome::Skipped => return None,
     };
     let figures = figures(run);
     let next_step = event.is_bad().then(|| {
@@ -215,10 +215,11 @@ fn figures(run: &RunRecord) -> NoticeFigures {
 }
 
 fn title(run: &RunRecord, event: Event, figures: &NoticeFigures) -> String {
-    let (job, source) = (run.job, &run.source);
+    let (job, source) = (job_words(run.job), &run.source);
     match event {
-        Event::RunDamaged if job == JobName::RestoreTest => {
-            format!("restore test of {source} failed: what was restored is not what was backed up")
+        Event::Unhealthy => format!("{source} is unhealthy"),
+        Event::RunDamaged if run.job == JobName::RestoreTest => {
+            format!("{job} of {source} failed: what was restored is not what was backed up")
         }
         Event::RunDamaged => match figures.findings {
             Some(1) => format!("{job} of {source} found damage"),
@@ -227,6 +228,15 @@ fn title(run: &RunRecord, event: Event, figures: &NoticeFigures) -> String {
         },
         Event::RunDone => format!("{job} of {source} is done"),
         _ => format!("{job} of {source} failed"),
+    }
+}
+
+/// What a job is called in a sentence.
+pub(super) const fn job_words(job: JobName) -> &'static str {
+    match job {
+        JobName::RestoreTest => "restore test",
+        JobName::Health => "health check",
+        other => other.as_str(),
     }
 }
 
