@@ -130,7 +130,7 @@ async fn more_backups_and_more_objects_than_a_page_of_a_listing_has() -> Result 
 async fn what_the_store_retains_is_kept_with_that_reason() -> Result {
     let server = ObjectStore::shared()?;
     let bucket = server.create_bucket_with_lock("locked")?;
-    let world = World::in_bucket(bucket.clone(), "last 2", server.endpoint()).await?;
+    let world = World::at(&format!("s3://{bucket}/backups"), "last 2", server.endpoint()).await?;
     let until = Timestamp::now() + SignedDuration::from_hours(48);
     let until = Timestamp::from_second(until.as_second())?;
     let written = until.to_string();

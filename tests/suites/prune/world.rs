@@ -1,5 +1,8 @@
 //! A bucket, and backups in it that were never dumped: a manifest that is right in itself, and an object of each kind.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -19,19 +22,32 @@ const REQUESTS_IN_FLIGHT: usize = 24;
 
 pub(crate) struct World {
     pub(crate) app: App,
-    pub(crate) bucket: String,
+    /// The store's address.
+    store: String,
 }
 
 impl World {
-    /// A new bucket, with this policy and a floor of two.
+    /// An empty store, with this policy and a floor of two. All of them are in one bucket, because each bucket costs
+    /// SeaweedFS several of its volumes.
     pub(crate) async fn new(keep: &str) -> Result<Self> {
-        let bucket = ObjectStore::shared()?.create_bucket("prune")?;
-        Self::in_bucket(bucket, keep, ObjectStore::shared()?.endpoint()).await
+        static BUCKET: OnceLock<String> = OnceLock::new();
+        static STORES: AtomicU32 = AtomicU32::new(0);
+        let server = ObjectStore::shared()?;
+        let bucket = match BUCKET.get() {
+            Some(bucket) => bucket,
+            None => {
+                let created = server.create_bucket("prune")?;
+                BUCKET.get_or_init(|| created)
+            }
+        };
+        let number = STORES.fetch_add(1, Ordering::Relaxed);
+        Self::at(&format!("s3://{bucket}/store-{number}"), keep, server.endpoint()).await
     }
 
-    pub(crate) async fn in_bucket(bucket: String, keep: &str, endpoint: &str) -> Result<Self> {
+    /// What is there already.
+    pub(crate) async fn at(store: &str, keep: &str, endpoint: &str) -> Result<Self> {
         let settings = RawSettings {
-            store: Some(format!("s3://{bucket}/backups")),
+            store: Some(store.to_owned()),
             source: Some("shop".to_owned()),
             s3_endpoint: Some(endpoint.to_owned()),
             keep: Some(keep.to_owned()),
@@ -46,13 +62,13 @@ impl World {
         let mut app = App::load(settings, None, needs, 1, outside).await?;
         // What a run that was killed left would be cleared away days later. Tests do not have days.
         app.settings.retention.grace = std::time::Duration::ZERO;
-        Ok(Self { app, bucket })
+        Ok(Self { app, store: store.to_owned() })
     }
 
-    /// The same bucket by another way.
+    /// The same store by another way.
     pub(crate) async fn through(&self, endpoint: &str) -> Result<Self> {
         let keep = self.app.settings.retention.policy.rules.to_string();
-        Self::in_bucket(self.bucket.clone(), &keep, endpoint).await
+        Self::at(&self.store, &keep, endpoint).await
     }
 
     /// Good backups of the last days, one a day, the oldest first.
