@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::ensure;
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use pgark::jobs::prune::Done;
 use pgark::store::{StoreRead as _, StoreWrite as _};
@@ -113,8 +114,7 @@ async fn more_backups_and_more_objects_than_a_page_of_a_listing_has() -> Result 
         let key = all[3].key(&format!("data/{number:05}"));
         async move { store.put_small(&key, Bytes::new()).await.map(drop) }
     });
-    use futures_util::{StreamExt as _, TryStreamExt as _};
-    futures_util::stream::iter(strays).buffer_unordered(24).try_collect::<()>().await?;
+    stream::iter(strays).buffer_unordered(24).try_collect::<()>().await?;
     let report = world.prune(APPLY).await?;
     assert!(report.is_good(), "{:?} {:?}", report.refusals, report.failures);
     assert_eq!((report.totals.backups, report.totals.backups_removed), (1030, 30));
@@ -137,7 +137,7 @@ async fn what_the_store_retains_is_kept_with_that_reason() -> Result {
     let retained =
         [("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-object-lock-retain-until-date", written.as_str())];
     let held = [("x-amz-object-lock-legal-hold", "ON")];
-    let all = places(6)?;
+    let all = places(6);
     for (place, headers) in all.iter().zip([&retained[..], &held[..], &[], &[], &[], &[]]) {
         let key = |name: &str| format!("backups/{}", place.key(name));
         server.put(&bucket, &key("toc.dat"), b"stored")?;

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use pgark::app::{App, Outside};
 use pgark::config::{Needs, RawSettings};
 use pgark::jobs::prune::{Prune, SourceReport};
-use pgark::repository::{BackupId, BackupRef, Filter, Tier};
+use pgark::repository::{BackupId, BackupRef, Filter, SourceName, Tier};
 use pgark::store::{StoreRead as _, StoreWrite as _};
 use pgark_tests::ObjectStore;
 use serde_json::json;
@@ -33,12 +33,11 @@ impl World {
         static BUCKET: OnceLock<String> = OnceLock::new();
         static STORES: AtomicU32 = AtomicU32::new(0);
         let server = ObjectStore::shared()?;
-        let bucket = match BUCKET.get() {
-            Some(bucket) => bucket,
-            None => {
-                let created = server.create_bucket("prune")?;
-                BUCKET.get_or_init(|| created)
-            }
+        let bucket = if let Some(bucket) = BUCKET.get() {
+            bucket
+        } else {
+            let created = server.create_bucket("prune")?;
+            BUCKET.get_or_init(|| created)
         };
         let number = STORES.fetch_add(1, Ordering::Relaxed);
         Self::at(&format!("s3://{bucket}/store-{number}"), keep, server.endpoint()).await
@@ -72,8 +71,8 @@ impl World {
     }
 
     /// Good backups of the last days, one a day, the oldest first.
-    pub(crate) async fn backups(&self, count: usize) -> Result<Vec<BackupRef>> {
-        let places = places(count)?;
+    pub(crate) async fn backups(&self, count: u32) -> Result<Vec<BackupRef>> {
+        let places = places(count);
         let writing = places.iter().map(|place| self.write(place));
         stream::iter(writing).buffered(REQUESTS_IN_FLIGHT).try_collect::<()>().await?;
         Ok(places)
@@ -113,15 +112,11 @@ impl World {
 }
 
 /// Places of backups, one a day until yesterday, the oldest first.
-pub(crate) fn places(count: usize) -> Result<Vec<BackupRef>> {
-    let now = Timestamp::now();
-    (1..=i64::try_from(count)?)
-        .rev()
-        .map(|days| {
-            let id = BackupId::new(now - SignedDuration::from_hours(24 * days), 7);
-            Ok(BackupRef { id, tier: Tier::Daily, source: "shop".parse().map_err(anyhow::Error::msg)? })
-        })
-        .collect()
+pub(crate) fn places(count: u32) -> Vec<BackupRef> {
+    let (now, source) = (Timestamp::now(), SourceName::of_database("shop"));
+    let id = |days: u32| BackupId::new(now - SignedDuration::from_hours(24 * i64::from(days)), 7);
+    let place = |days| BackupRef { id: id(days), tier: Tier::Daily, source: source.clone() };
+    (1..=count).rev().map(place).collect()
 }
 
 /// What a backup of one small table says of itself.
