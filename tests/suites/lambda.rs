@@ -16,6 +16,8 @@ use pgark_tests::{
 };
 use serde_json::{Value, json};
 
+#[path = "lambda/duplicates.rs"]
+mod duplicates;
 #[path = "lambda/health_check.rs"]
 mod health_check;
 #[path = "lambda/prune.rs"]

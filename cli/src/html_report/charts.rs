@@ -6,9 +6,8 @@ use pgark::jobs::overview::{BackupPoint, Overview};
 use pgark::runs::{JobName, Outcome};
 use pgark::{Error, ErrorKind, Result};
 use plotters::coord::Shift;
+use plotters::coord::combinators::BindKeyPoints as _;
 use plotters::prelude::*;
-
-use crate::output::{bytes, count, duration};
 
 /// A plot is about as wide as a phone, so that its text needs no shrinking there.
 const SIZE: (u32, u32) = (360, 190);
@@ -18,7 +17,8 @@ const GRID: RGBColor = RGBColor(2, 2, 2);
 const LINE: RGBColor = RGBColor(3, 3, 3);
 const GOOD: RGBColor = RGBColor(4, 4, 4);
 const BAD: RGBColor = RGBColor(5, 5, 5);
-const TEXT_PIXELS: u32 = 11;
+const TEXT_PIXELS: u32 = 12;
+const LABELS_MAX: usize = 6;
 
 /// A plot with its title.
 pub(super) struct Chart {
@@ -29,6 +29,18 @@ pub(super) struct Chart {
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Units, the largest first, and from which value on each is used: round numbers stand at the axis then.
+type Units = [(f64, &'static str)];
+const BYTES: [(f64, &str); 5] = [
+    (1_099_511_627_776.0, "TiB"),
+    (1_073_741_824.0, "GiB"),
+    (1_048_576.0, "MiB"),
+    (1024.0, "KiB"),
+    (1.0, "B"),
+];
+const TIMES: [(f64, &str); 3] = [(3600.0, "h"), (60.0, "min"), (1.0, "s")];
+const COUNTS: [(f64, &str); 4] = [(1e9, "billion"), (1e6, "million"), (1e3, "thousand"), (1.0, "")];
 
 /// All plots of a source.
 pub(super) fn draw(source: &Overview, since: Timestamp, now: Timestamp) -> Result<Vec<Chart>> {
@@ -42,15 +54,13 @@ pub(super) fn draw(source: &Overview, since: Timestamp, now: Timestamp) -> Resul
         .filter_map(|proof| Some((proof.finished_at.as_second(), proof.recovery_seconds?)))
         .collect();
     let mut charts = vec![
-        line("Size as stored", &measured(|backup| float(backup.stored_bytes)), span, &|value| {
-            bytes(whole(value))
-        })?,
-        line("Time of a backup", &measured(|backup| backup.seconds), span, &duration)?,
-        line("Rows", &measured(|backup| float(backup.rows)), span, &|value| short(value))?,
+        line("Size as stored", &measured(|backup| float(backup.stored_bytes)), span, &BYTES)?,
+        line("Time of a backup", &measured(|backup| backup.seconds), span, &TIMES)?,
+        line("Rows", &measured(|backup| float(backup.rows)), span, &COUNTS)?,
         proof(source, span)?,
     ];
     if !recoveries.is_empty() {
-        charts.push(line("Time of a recovery", &recoveries, span, &duration)?);
+        charts.push(line("Time of a recovery", &recoveries, span, &TIMES)?);
     }
     Ok(charts)
 }
@@ -67,27 +77,27 @@ fn span(source: &Overview, since: Timestamp, now: Timestamp) -> (i64, i64) {
     (first - margin, now.as_second() + margin)
 }
 
-fn line(
-    title: &'static str,
-    points: &[(i64, f64)],
-    span: (i64, i64),
-    label: &dyn Fn(f64) -> String,
-) -> Result<Chart> {
+fn line(title: &'static str, points: &[(i64, f64)], span: (i64, i64), units: &Units) -> Result<Chart> {
     let max = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+    let (unit, name) =
+        units.iter().copied().find(|(unit, _)| max >= *unit).unwrap_or((1.0, units[units.len() - 1].1));
+    let label = |value: f64| format!("{} {name}", rounded(value));
     let description = match points.last() {
         None => format!("{title}: nothing yet"),
         Some((_, last)) => {
-            format!("{title}: {} values, the last {}, at most {}", points.len(), label(*last), label(max))
+            let (count, last, max) = (points.len(), label(last / unit), label(max / unit));
+            format!("{title}: {count} values, the last {last}, at most {max}")
         }
     };
-    let top = if max > 0.0 { max * 1.15 } else { 1.0 };
+    let points: Vec<(i64, f64)> = points.iter().map(|(second, value)| (*second, value / unit)).collect();
+    let top = if max > 0.0 { max / unit * 1.15 } else { 1.0 };
     let svg = svg(|area| {
         let mut chart = ChartBuilder::on(area)
             .margin(6)
             .margin_right(14)
             .set_label_area_size(LabelAreaPosition::Left, 62)
             .set_label_area_size(LabelAreaPosition::Bottom, 22)
-            .build_cartesian_2d(span.0..span.1, 0.0..top)?;
+            .build_cartesian_2d((span.0..span.1).with_key_points(days(span)), 0.0..top)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -95,7 +105,7 @@ fn line(
             .light_line_style(TRANSPARENT)
             .axis_style(GRID)
             .label_style(text())
-            .x_labels(4)
+            .x_labels(LABELS_MAX)
             .y_labels(4)
             .x_label_formatter(&|second| day(*second, span))
             .y_label_formatter(&|value| label(*value))
@@ -134,14 +144,14 @@ fn proof(source: &Overview, span: (i64, i64)) -> Result<Chart> {
             .margin_right(14)
             .set_label_area_size(LabelAreaPosition::Left, 78)
             .set_label_area_size(LabelAreaPosition::Bottom, 22)
-            .build_cartesian_2d(span.0..span.1, -0.5..2.5)?;
+            .build_cartesian_2d((span.0..span.1).with_key_points(days(span)), -0.5..2.5)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
             .disable_y_mesh()
             .axis_style(GRID)
             .label_style(text())
-            .x_labels(4)
+            .x_labels(LABELS_MAX)
             .y_labels(0)
             .x_label_formatter(&|second| day(*second, span))
             .draw()?;
@@ -183,26 +193,34 @@ fn svg(
     Ok(text.replacen(&fixed, "", 1))
 }
 
+/// Where days begin, a few of them, evenly.
+fn days(span: (i64, i64)) -> Vec<i64> {
+    const HOUR: i64 = 3600;
+    const STEPS: [i64; 10] = [6, 12, 24, 48, 7 * 24, 14 * 24, 30 * 24, 90 * 24, 180 * 24, 365 * 24];
+    let most = i64::try_from(LABELS_MAX).unwrap_or(i64::MAX);
+    let fits = |step: &i64| (span.1 - span.0) / (step * HOUR) < most;
+    let step = STEPS.into_iter().find(fits).unwrap_or((span.1 - span.0) / HOUR / most + 1) * HOUR;
+    let first = (span.0.div_euclid(24 * HOUR) + 1) * 24 * HOUR;
+    let first = if step < 24 * HOUR { first - 24 * HOUR } else { first };
+    let steps = (0..).map(|number| first + number * step).take_while(|second| *second < span.1);
+    steps.filter(|second| *second > span.0).collect()
+}
+
 fn day(second: i64, span: (i64, i64)) -> String {
     let time = Timestamp::from_second(second).unwrap_or_default();
     let days = (span.1 - span.0) / 86_400;
     let format = match days {
-        0..3 => "%m-%d %H:%M",
+        0..3 => "%d, %H:%M",
         3..400 => "%m-%d",
         _ => "%Y-%m",
     };
     time.strftime(format).to_string()
 }
 
-/// `12.3 M`, for axes.
-fn short(value: f64) -> String {
-    for (unit, name) in [(1e9, "G"), (1e6, "M"), (1e4, "k")] {
-        if value >= unit {
-            let unit = if name == "k" { 1e3 } else { unit };
-            return format!("{:.1} {name}", value / unit);
-        }
-    }
-    count(whole(value))
+/// With as many digits as tell something.
+fn rounded(value: f64) -> String {
+    let text = if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") };
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
 #[allow(clippy::cast_precision_loss)] // for a plot
@@ -210,7 +228,24 @@ fn float(number: u64) -> f64 {
     number as f64
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // of a plot's axis, which begins at zero
-fn whole(value: f64) -> u64 {
-    value as u64
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_stand_where_days_begin() {
+        let midnight = 20_000 * 86_400;
+        for (days_back, count) in [(1, 4), (2, 4), (9, 5), (30, 5), (90, 4), (400, 5), (3650, 5)] {
+            let labels = days((midnight - days_back * 86_400 - 5000, midnight + 3000));
+            assert!(labels.len() <= count + 1 && labels.len() >= 2, "{days_back}: {}", labels.len());
+            assert!(labels.iter().all(|label| label % (6 * 3600) == 0), "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_round() {
+        for (value, text) in [(0.0, "0"), (1.25, "1.2"), (20.0, "20"), (99.95, "100"), (123.4, "123")] {
+            assert_eq!(rounded(value), text);
+        }
+    }
 }

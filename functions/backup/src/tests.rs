@@ -23,7 +23,7 @@ fn event_files() -> BTreeMap<String, Value> {
 /// The arguments that each file means. A file which is not named here fails the test.
 fn expected(name: &str) -> Value {
     match name {
-        "default" | "eventbridge-scheduled" | "scheduler-default" => json!({}),
+        "default" | "eventbridge-scheduled" | "scheduler-default" | "one-of-several" => json!({}),
         "dry-run" | "eventbridge-detail" => json!({ "dry_run": true }),
         "schema-only" => json!({ "schema_only": true }),
         "exclusions" => json!({
