@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cost::StorageClasses;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{SourceName, Tier};
 use crate::seal::{Compression, Encryption, Identities};
@@ -18,17 +19,28 @@ use crate::store::StoreOptions;
 mod assertions;
 mod file;
 mod problems;
+mod retention;
+mod sources;
 mod store_url;
 mod values;
 mod variables;
+mod watching;
 
 pub(crate) use assertions::problem as assertions_problem;
 pub use assertions::{Assertion, ExpectedValue};
 pub use problems::Problem;
+pub use retention::RetentionSettings;
+pub use sources::{SOURCES, Server, Sources};
 pub use store_url::StoreUrl;
-pub use variables::{CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable};
+pub use variables::{
+    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_MEMORY, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, USER, variable,
+};
+pub(crate) use watching::web_address;
+pub use watching::{BucketFeature, Channel, HealthSettings, MetricsWay, UrlSource, WatchSettings};
 
+use file::File;
 use problems::Problems;
+use sources::RawSources;
 
 /// Chunks of tables are of this size unless set: large enough to be few, small enough to be tried again.
 const CHUNK_BYTES_DEFAULT: u64 = 1 << 30;
@@ -53,6 +65,13 @@ pub struct Needs {
     pub identity: bool,
     /// The server for restore tests, if it is in a secret.
     pub restore_test: bool,
+}
+
+impl Needs {
+    /// What is needed where several databases are looked after, outside of their tables.
+    fn of_no_database(self) -> Self {
+        Self { store: self.store, ..Self::default() }
+    }
 }
 
 /// Validated settings.
@@ -87,6 +106,8 @@ pub struct Settings {
     pub tier: Option<Tier>,
     /// Tables larger than this are cut.
     pub chunk_bytes: u64,
+    /// What is kept, and what prune may do.
+    pub retention: RetentionSettings,
     /// A custom S3 endpoint.
     pub s3_endpoint: Option<String>,
     /// A custom endpoint for Secrets Manager.
@@ -101,6 +122,14 @@ pub struct Settings {
     pub restore_test_secret: Option<SecretReference>,
     /// What must hold in each restored database.
     pub assertions: Vec<Assertion>,
+    /// Who is told, where metrics go, and what counts as healthy.
+    pub watch: WatchSettings,
+    /// In which storage classes the tiers end up.
+    pub storage_classes: StorageClasses,
+    /// The database, if it is another one than in the connection string: one that was found on a server.
+    pub database_name: Option<String>,
+    /// The databases to look after, if they are several. Then `source` is the one that is meant, if not all are.
+    pub sources: Sources,
 }
 
 /// Where settings come from.
@@ -124,14 +153,30 @@ impl Settings {
     /// As [`load`](Self::load), with the problems one by one.
     pub fn resolve(origins: Origins<'_>, needs: Needs) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
-        let (file, assertions) =
+        let File { settings: file, assertions, mut sources } =
             origins.file.map(|text| file::parse(text, &mut problems)).unwrap_or_default();
         let mut environment = RawSettings::from_environment(origins.environment);
         let region = || (origins.environment)("AWS_DEFAULT_REGION").filter(|region| !region.is_empty());
         environment.s3_region = environment.s3_region.or_else(region);
-        let layers = [origins.flags, environment, file].map(endpoints_of_layer);
-        let raw = layers.into_iter().reduce(over).unwrap_or_default();
-        let settings = Settings { assertions, ..validate(&raw, needs, origins.cores, &mut problems) };
+        if let Some(text) = (origins.environment)(SOURCES).filter(|text| !text.trim().is_empty()) {
+            sources = RawSources::of_variable(&text, &mut problems);
+        }
+        // Somebody who names a database means that one.
+        if origins.flags.database_url.is_some() {
+            sources = RawSources::default();
+        }
+        let [flags, environment, file] = [origins.flags, environment, file].map(endpoints_of_layer);
+        let raw = over(flags.clone(), over(environment.clone(), file.clone()));
+        let own_needs = if sources.is_empty() { needs } else { needs.of_no_database() };
+        let settings = validate(&raw, own_needs, origins.cores, &mut problems);
+        let outside = sources::Outside {
+            flags: &flags,
+            environment: &environment,
+            file: &file,
+            assertions: &assertions,
+        };
+        let sources = sources.validate(&outside, needs, origins.cores, &mut problems);
+        let settings = Settings { assertions, sources, ..settings };
         if problems.0.is_empty() { Ok(settings) } else { Err(problems.0) }
     }
 
@@ -236,6 +281,15 @@ fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
     if higher.signing_key_file.is_some() || higher.signing_key_secret.is_some() {
         (lower.signing_key_file, lower.signing_key_secret) = (None, None);
     }
+    if higher.slack_url.is_some() || higher.slack_secret.is_some() {
+        (lower.slack_url, lower.slack_secret) = (None, None);
+    }
+    if higher.webhook_url.is_some() || higher.webhook_secret.is_some() {
+        (lower.webhook_url, lower.webhook_secret) = (None, None);
+    }
+    if higher.ping_url.is_some() || higher.ping_secret.is_some() {
+        (lower.ping_url, lower.ping_secret) = (None, None);
+    }
     higher.or(lower)
 }
 
@@ -243,6 +297,8 @@ fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
 fn endpoints_of_layer(mut layer: RawSettings) -> RawSettings {
     layer.s3_endpoint = layer.s3_endpoint.or_else(|| layer.endpoint.clone());
     layer.secrets_endpoint = layer.secrets_endpoint.or_else(|| layer.endpoint.clone());
+    layer.sns_endpoint = layer.sns_endpoint.or_else(|| layer.endpoint.clone());
+    layer.cloudwatch_endpoint = layer.cloudwatch_endpoint.or_else(|| layer.endpoint.clone());
     layer
 }
 
@@ -263,7 +319,9 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
     let lock_timeout = raw.lock_timeout.as_deref().map(values::duration);
     let chunk_bytes = raw.chunk_bytes.as_deref().map(values::size);
     let secret = |text: &Option<String>| text.as_deref().map(str::parse::<SecretReference>);
-    let [s3_endpoint, secrets_endpoint] = endpoints(raw, problems);
+    let general = problems.keep(variable::endpoint, raw.endpoint.as_deref().map(endpoint), ENDPOINT_FIX);
+    let [s3_endpoint, secrets_endpoint] = endpoints(raw, general.as_ref(), problems);
+    let watch_endpoints = watching::endpoints(raw, general.as_ref(), problems);
     let jobs_default = cores.clamp(1, JOBS_DEFAULT_MAX);
     let settings = Settings {
         database_url: raw.database_url.as_deref().map(Secret::new),
@@ -312,6 +370,7 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
         chunk_bytes: problems
             .keep(variable::chunk_bytes, chunk_bytes, "Give bytes, or a size such as 512MiB or 1GiB.")
             .unwrap_or(CHUNK_BYTES_DEFAULT),
+        retention: retention::validate(raw, problems),
         s3_endpoint,
         secrets_endpoint,
         s3_region: raw.s3_region.clone(),
@@ -322,7 +381,17 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
             secret(&raw.restore_test_secret),
             SecretReference::RULE,
         ),
+        storage_classes: problems
+            .keep(
+                variable::storage_classes,
+                raw.storage_classes.as_deref().map(str::parse::<StorageClasses>),
+                StorageClasses::FORM,
+            )
+            .unwrap_or_default(),
         assertions: Vec::new(),
+        watch: watching::validate(raw, watch_endpoints, problems),
+        database_name: None,
+        sources: Sources::default(),
     };
     requirements(raw, needs, problems);
     settings
@@ -408,13 +477,26 @@ fn jobs(text: &str) -> Result<NonZeroUsize, &'static str> {
     }
 }
 
+const ENDPOINT_FIX: &str = "Give a URL such as https://account.r2.cloudflarestorage.com.";
+
 /// The endpoints of S3 and of Secrets Manager. A wrong one is told once, by the variable that was set.
-fn endpoints(raw: &RawSettings, problems: &mut Problems) -> [Option<String>; 2] {
-    let fix = "Give a URL such as https://account.r2.cloudflarestorage.com.";
-    let mut keep = |name, text: &Option<String>| problems.keep(name, text.as_deref().map(endpoint), fix);
-    let general = keep(variable::endpoint, &raw.endpoint);
+fn endpoints(raw: &RawSettings, general: Option<&String>, problems: &mut Problems) -> [Option<String>; 2] {
     [(variable::s3_endpoint, &raw.s3_endpoint), (variable::secrets_endpoint, &raw.secrets_endpoint)]
-        .map(|(name, text)| if *text == raw.endpoint { general.clone() } else { keep(name, text) })
+        .map(|(name, text)| endpoint_of(name, text, (raw, general), problems))
+}
+
+/// A service's own endpoint, or the general one.
+fn endpoint_of(
+    name: &str,
+    text: &Option<String>,
+    (raw, general): (&RawSettings, Option<&String>),
+    problems: &mut Problems,
+) -> Option<String> {
+    if *text == raw.endpoint {
+        general.cloned()
+    } else {
+        problems.keep(name, text.as_deref().map(endpoint), ENDPOINT_FIX)
+    }
 }
 
 fn endpoint(text: &str) -> Result<String, &'static str> {

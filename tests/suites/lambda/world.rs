@@ -82,8 +82,20 @@ impl World {
         self.store.put(&self.bucket, &key.replace('=', "%3D"), bytes)
     }
 
+    /// All keys but those of records of runs and leases, which a failed run leaves too.
     pub(crate) fn keys(&self) -> anyhow::Result<Vec<String>> {
+        let mut keys = self.all_keys()?;
+        keys.retain(|key| !key.starts_with("backups/runs/") && !key.starts_with("backups/leases/"));
+        Ok(keys)
+    }
+
+    pub(crate) fn all_keys(&self) -> anyhow::Result<Vec<String>> {
         self.store.keys(&self.bucket)
+    }
+
+    /// Sets a part of the bucket's configuration.
+    pub(crate) fn configure_bucket(&self, part: &str, xml: &str) -> anyhow::Result<()> {
+        self.store.configure(&self.bucket, part, xml)
     }
 
     pub(crate) fn unfinished_uploads(&self) -> anyhow::Result<Vec<String>> {

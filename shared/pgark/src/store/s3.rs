@@ -25,18 +25,26 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Region, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::types::ChecksumAlgorithm;
+use tokio::sync::OnceCell;
 
 use super::StoreOptions;
 use crate::error::{Error, ErrorKind, Result};
 
 mod errors;
+mod lock;
 mod multipart;
 mod parts;
+mod protection;
 mod read;
 mod resume;
 mod write;
 
 pub use multipart::S3Writer;
+
+/// How many requests it takes to write an object of this size.
+pub fn upload_requests(bytes: u64) -> u64 {
+    parts::upload_requests(bytes)
+}
 
 /// The metadata key (`x-amz-meta-…`) that says which create made an object.
 const CREATE_TOKEN: &str = "pgark-create";
@@ -58,6 +66,7 @@ struct Inner {
     creates: AtomicU64,
     checksums: AtomicBool,
     conditional_creates: AtomicBool,
+    locks_readable: OnceCell<bool>,
 }
 
 impl S3Store {
@@ -108,6 +117,7 @@ impl S3Store {
                 creates: AtomicU64::new(0),
                 checksums: AtomicBool::new(checksums),
                 conditional_creates: AtomicBool::new(true),
+                locks_readable: OnceCell::new(),
             }),
         })
     }
