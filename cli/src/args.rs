@@ -30,9 +30,13 @@ pub(crate) struct Global {
     /// Where backups are kept: s3://bucket/prefix or file:///folder [PGARK_STORE]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
-    /// Name of the database in the store [PGARK_SOURCE; default: the database's own]
+    /// Name of the database in the store, or which of the sources in the settings [PGARK_SOURCE; default: the database's
+    /// own, or all sources]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) source: Option<String>,
+    /// What is to be done once, such as a scheduled time: skip the job if a run of this slot has done it
+    #[arg(long, global = true, value_name = "SLOT")]
+    pub(crate) slot: Option<String>,
     /// Connections and objects at the same time [PGARK_JOBS; default: the cores, at most 4]
     #[arg(short, long, global = true, value_name = "N")]
     pub(crate) jobs: Option<String>,
@@ -62,6 +66,20 @@ pub(crate) enum Command {
     RestoreTest(RestoreTest),
     /// Say whether each database could be recovered now, from the store alone; exit code 4 if not
     Health(Health),
+    /// Delete backups by policy; without --apply, only say which and why
+    Prune(Prune),
+    /// Keep a backup whatever the policy says
+    Hold(Hold),
+    /// Leave a held backup to the policy again
+    Release(Release),
+    /// Say how each source is: its last backup, its last proofs, sizes and times
+    Status(Status),
+    /// List the runs of all jobs
+    History(History),
+    /// Write a page about all sources
+    Report(Report),
+    /// Forecast what a month costs at Amazon
+    Cost(Cost),
     /// Say what changed between two backups
     Diff(Diff),
     /// Make an age key pair, or one that signs
@@ -269,6 +287,73 @@ pub(crate) struct RestoreTest {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Prune {
+    /// Delete what the plan says
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Which backups are kept, such as `daily 7, weekly 4, monthly 12, yearly 7` or `last 10` [PGARK_KEEP]
+    #[arg(long, value_name = "RULES")]
+    pub(crate) keep: Option<String>,
+    /// Although more of the good backups would go at once than PGARK_PRUNE_SHARE_MAX allows
+    #[arg(long, requires = "apply")]
+    pub(crate) allow_share: bool,
+    /// Although no good backup would remain
+    #[arg(long, requires = "apply")]
+    pub(crate) allow_no_good: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Hold {
+    /// An id, a unique prefix of one, or `latest`
+    pub(crate) backup: String,
+    /// Why, for whoever comes to it later
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Until the end of this day (in PGARK_TIME_ZONE), or this time: 2027-01-31, 2027-01-31T12:00:00Z [default: until it is released]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Release {
+    /// An id, a unique prefix of one, or `latest`
+    pub(crate) backup: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Status {
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct History {
+    /// Only this job
+    #[arg(long, value_name = "JOB", value_parser = ["backup", "verify", "restore-test", "prune", "health"])]
+    pub(crate) job: Option<String>,
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Report {
+    /// The file to write: one page that needs no network
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: PathBuf,
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Cost {}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Diff {
     /// The earlier backup: an id, a unique prefix of one, or `latest`
     pub(crate) before: String,
@@ -324,7 +409,12 @@ impl Args {
             Command::RestoreTest(test) => test.on.clone(),
             _ => None,
         };
+        let keep = match &self.command {
+            Command::Prune(prune) => prune.keep.clone(),
+            _ => None,
+        };
         RawSettings {
+            keep,
             restore_test_url,
             store: global.store.clone(),
             source: global.source.clone(),

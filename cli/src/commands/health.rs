@@ -5,19 +5,20 @@ use pgark::health::Finding;
 use pgark::jobs::health::{Health, HealthReport, SourceHealth};
 use pgark::{Exit, Result};
 
+use super::answer;
 use crate::args;
 use crate::output::{self, duration};
 use crate::stop;
 
 pub(crate) async fn run(app: &App, args: &args::Health, json: bool) -> Result<Exit> {
-    let job = Health { source: app.settings.source.clone(), no_report: args.no_report, quiet: args.quiet };
-    let report = job.run(app, &stop::token()).await?;
-    output::report(&report, json, print);
-    Ok(report.exit())
+    let job = Health { source: None, no_report: args.no_report, quiet: args.quiet };
+    let answer = job.watched(app, &stop::token()).await?;
+    answer::give(&answer, json, print, HealthReport::exit)
 }
 
 fn print(report: &HealthReport) {
-    let head = ["SOURCE", "STATE", "NEWEST BACKUP", "VERIFIED", "RESTORE TEST", "RECOVERY POINT", "RECOVERY TIME"];
+    let head =
+        ["SOURCE", "STATE", "NEWEST BACKUP", "VERIFIED", "RESTORE TEST", "RECOVERY POINT", "RECOVERY TIME"];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(report.sources.iter().map(row));
     output::table(&rows);
@@ -44,7 +45,9 @@ fn print(report: &HealthReport) {
 fn row(source: &SourceHealth) -> [String; 7] {
     let figures = &source.verdict.figures;
     let promises = &source.verdict.promises;
-    let ago = |seconds: Option<f64>, never: &str| seconds.map_or(never.to_owned(), |s| format!("{} ago", duration(s)));
+    let ago = |seconds: Option<f64>, never: &str| {
+        seconds.map_or(never.to_owned(), |s| format!("{} ago", duration(s)))
+    };
     let of = |achieved: Option<f64>, promised: Option<f64>| match (achieved, promised) {
         (Some(achieved), Some(promised)) => format!("{} of {}", duration(achieved), duration(promised)),
         (Some(achieved), None) => duration(achieved),

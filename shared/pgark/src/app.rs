@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::{LIBPQ_HOST, Needs, Origins, RawSettings, Server, Settings};
+use crate::config::{LAMBDA_MEMORY, LIBPQ_HOST, Needs, Origins, RawSettings, Server, Settings};
+use crate::cost;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{Repository, SourceName};
 use crate::seal::Identities;
@@ -156,6 +157,12 @@ impl App {
         Self { trigger, ..self.clone() }
     }
 
+    /// The same app, told which source is meant; as by `--source`.
+    #[must_use]
+    pub fn naming(&self, source: SourceName) -> Self {
+        Self { settings: self.settings.naming(source), ..self.clone() }
+    }
+
     /// What the database is called in keys, known before it is connected to: the setting, or the name of the database
     /// in the connection string.
     ///
@@ -193,6 +200,12 @@ impl App {
             return Ok(target);
         }
         Ok(target.with_passwords(Arc::new(RdsTokens::new(self.settings.s3_region.clone()))))
+    }
+
+    /// What it costs that this function runs for so long; nothing where no function runs.
+    pub fn compute_usd(&self, seconds: f64) -> f64 {
+        let memory_mb = (self.outside.environment)(LAMBDA_MEMORY).and_then(|text| text.parse().ok());
+        memory_mb.map_or(0.0, |memory_mb| cost::prices().function(memory_mb, seconds, std::env::consts::ARCH))
     }
 
     /// The app of one source: with the settings of its table, or of its server's; without either it is this one, told

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cost::StorageClasses;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{SourceName, Tier};
 use crate::seal::{Compression, Encryption, Identities};
@@ -33,7 +34,9 @@ pub use problems::Problem;
 pub use retention::RetentionSettings;
 pub use sources::{SOURCES, Server, Sources};
 pub use store_url::StoreUrl;
-pub use variables::{CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable};
+pub use variables::{
+    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_MEMORY, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, USER, variable,
+};
 pub(crate) use watching::web_address;
 pub use watching::{BucketFeature, Channel, HealthSettings, MetricsWay, UrlSource, WatchSettings};
 
@@ -127,6 +130,8 @@ pub struct Settings {
     pub assertions: Vec<Assertion>,
     /// Who is told, where metrics go, and what counts as healthy.
     pub watch: WatchSettings,
+    /// In which storage classes the tiers end up.
+    pub storage_classes: StorageClasses,
     /// The database, if it is another one than in the connection string: one that was found on a server.
     pub database_name: Option<String>,
     /// The databases to look after, if they are several. Then `source` is the one that is meant, if not all are.
@@ -405,6 +410,13 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
             secret(&raw.restore_test_secret),
             SecretReference::RULE,
         ),
+        storage_classes: problems
+            .keep(
+                variable::storage_classes,
+                raw.storage_classes.as_deref().map(str::parse::<StorageClasses>),
+                StorageClasses::FORM,
+            )
+            .unwrap_or_default(),
         assertions: Vec::new(),
         watch: watching::validate(raw, watch_endpoints, problems),
         database_name: None,

@@ -78,6 +78,12 @@ pub enum ErrorKind {
     VerifyFindings,
     /// A verification could not check everything.
     VerifyIncomplete,
+    /// A plan of prune looks like an accident, and was not carried out.
+    PruneRefused,
+    /// Not all that was to be deleted was.
+    PruneIncomplete,
+    /// The backup is not held.
+    HoldMissing,
     /// A file on this machine could not be read or written.
     LocalFile,
     /// The secret does not exist.
@@ -125,7 +131,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 47] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -157,6 +163,9 @@ impl ErrorKind {
         Self::SignatureKey,
         Self::SignatureMissing,
         Self::SignatureInvalid,
+        Self::PruneRefused,
+        Self::PruneIncomplete,
+        Self::HoldMissing,
         Self::LocalFile,
         Self::SecretMissing,
         Self::SecretRefused,
@@ -205,6 +214,9 @@ impl ErrorKind {
             Self::SignatureKey => ("signature.key", Exit::Usage),
             Self::SignatureMissing => ("signature.missing", Exit::Damaged),
             Self::SignatureInvalid => ("signature.invalid", Exit::Damaged),
+            Self::PruneRefused => ("prune.refused", Exit::Failed),
+            Self::PruneIncomplete => ("prune.incomplete", Exit::Failed),
+            Self::HoldMissing => ("hold.missing", Exit::Failed),
             Self::LocalFile => ("file.failed", Exit::Failed),
             Self::SecretMissing => ("secret.missing", Exit::Usage),
             Self::SecretRefused => ("secret.refused", Exit::Failed),

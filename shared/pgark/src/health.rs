@@ -216,8 +216,9 @@ impl Found {
 /// `3 d 2 h old, and may be 26 h`.
 fn too_old(age: f64, limit: Duration) -> Option<String> {
     let limit = limit.as_secs_f64();
-    (age > limit)
-        .then(|| format!("{} old, and should be at most {}", wording::duration(age), wording::duration(limit)))
+    (age > limit).then(|| {
+        format!("{} old, and should be at most {}", wording::duration(age), wording::duration(limit))
+    })
 }
 
 #[cfg(test)]

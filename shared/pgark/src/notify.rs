@@ -137,20 +137,19 @@ impl Notifiers {
 
     /// A run starts.
     pub async fn run_started(&self, run: &RunRecord) -> Vec<Undelivered> {
-        self.ping(run, Ping::Start, format!("{} of {} starts\n", run.job, run.source)).await.into_iter().collect()
+        self.ping(run, Ping::Start, format!("{} of {} starts\n", run.job, run.source))
+            .await
+            .into_iter()
+            .collect()
     }
 
     /// A run has ended.
     pub async fn run_ended(&self, run: &RunRecord) -> Vec<Undelivered> {
         let notice = notice::of_run(run, &self.store);
-        let text = notice.as_ref().map(Notice::text);
         let pinged = async {
-            match ping::at_end(run) {
-                Some(ping) => {
-                    let text = text.unwrap_or_else(|| format!("{} of {}\n", run.job, run.source));
-                    self.ping(run, ping, text).await
-                }
-                None => None,
+            match (ping::at_end(run), &notice) {
+                (Some(ping), Some(notice)) => self.ping(run, ping, notice.text()).await,
+                _ => None,
             }
         };
         let told = async {
@@ -167,15 +166,21 @@ impl Notifiers {
     /// Who hears of the end of a run.
     fn hearers(&self, notice: &Notice) -> Vec<Channel> {
         let mut channels = self.channels();
-        if !notice.event.is_bad() {
-            channels.retain(|channel| notice.job != JobName::Health && self.success_to.contains(channel));
+        match notice.event {
+            Event::RunFailed | Event::RunDamaged => {}
+            Event::RunDone if notice.job != JobName::Health => {
+                channels.retain(|channel| self.success_to.contains(channel));
+            }
+            // What a health check found is told by its alerts.
+            _ => channels.clear(),
         }
         channels
     }
 
     /// Tells channels something, all at the same time.
     pub async fn tell(&self, notice: &Notice, channels: &[Channel]) -> Delivery {
-        let told = channels.iter().map(|channel| async move { (*channel, self.tell_one(notice, *channel).await) });
+        let told =
+            channels.iter().map(|channel| async move { (*channel, self.tell_one(notice, *channel).await) });
         let mut delivery = Delivery::default();
         for (channel, outcome) in join_all(told).await {
             match outcome {

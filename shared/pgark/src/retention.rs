@@ -19,7 +19,7 @@ mod decide;
 mod judge;
 mod policy;
 
-pub use decide::{Decision, decide};
+pub use decide::{Decision, Reason, decide};
 pub use judge::{Content, Facts, judge};
 pub use policy::{Age, Policy, Rule, Rules, Zone};
 

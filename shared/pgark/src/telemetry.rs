@@ -35,7 +35,9 @@ pub struct Metrics {
 enum Way {
     None,
     CloudWatch(CloudWatch),
-    Embedded { level: String },
+    Embedded {
+        level: String,
+    },
     /// Lines for a log, where standard output is no log.
     Misplaced,
 }
@@ -87,9 +89,9 @@ impl Metrics {
             }
             Way::CloudWatch(cloudwatch) => {
                 let put = cloudwatch.put(data, &self.namespace);
-                tokio::time::timeout(TIME_MAX, put)
-                    .await
-                    .unwrap_or_else(|_| Err(format!("CloudWatch did not answer within {} s", TIME_MAX.as_secs())))
+                tokio::time::timeout(TIME_MAX, put).await.unwrap_or_else(|_| {
+                    Err(format!("CloudWatch did not answer within {} s", TIME_MAX.as_secs()))
+                })
             }
         };
         done.err().map(|why| format!("Metrics were not published: {why}."))

@@ -32,7 +32,8 @@ impl Ministack {
         let name = format!("listener-{}-{}", std::process::id(), unique_number());
         let arn = arn.to_owned();
         let queue = self.sqs("CreateQueue", &json!({ "QueueName": name }))?;
-        let queue_url = queue["QueueUrl"].as_str().with_context(|| format!("no queue in {queue}"))?.to_owned();
+        let queue_url =
+            queue["QueueUrl"].as_str().with_context(|| format!("no queue in {queue}"))?.to_owned();
         let asked = json!({ "QueueUrl": queue_url, "AttributeNames": ["QueueArn"] });
         let attributes = self.sqs("GetQueueAttributes", &asked)?;
         let queue_arn = attributes["Attributes"]["QueueArn"].as_str().context("the queue has no ARN")?;
@@ -52,8 +53,10 @@ impl Ministack {
             .iter()
             .map(|metric| {
                 let dimensions = metric["Dimensions"].as_array().cloned().unwrap_or_default();
-                let mut dimensions: Vec<String> =
-                    dimensions.iter().map(|one| format!("{}={}", text(&one["Name"]), text(&one["Value"]))).collect();
+                let mut dimensions: Vec<String> = dimensions
+                    .iter()
+                    .map(|one| format!("{}={}", text(&one["Name"]), text(&one["Value"])))
+                    .collect();
                 dimensions.sort_unstable();
                 (text(&metric["MetricName"]), dimensions)
             })

@@ -83,18 +83,27 @@ fn it_tells_once_when_a_source_turns_unhealthy_and_once_when_it_recovers() -> Re
     let subject = alert["Subject"].as_str().unwrap_or_default();
     assert!(subject.starts_with("[pgark] shop is unhealthy: the newest good backup, "), "{alert:#}");
     let text = alert["Message"].as_str().unwrap_or_default();
-    for part in
-        ["[backup.overdue]", "next step      Run `pgark backup` now", "newest backup", "docs/alerts.md#backupoverdue"]
-    {
+    for part in [
+        "[backup.overdue]\nnext step ",
+        " Run `pgark backup` now",
+        "\nnewest backup ",
+        "docs/alerts.md#backupoverdue\n",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let attributes = &alert["MessageAttributes"];
     assert_eq!(attributes["event"]["Value"], "health.unhealthy", "{alert:#}");
-    assert_eq!((&attributes["source"]["Value"], &attributes["job"]["Value"]), (&json!("shop"), &json!("health")));
+    assert_eq!(
+        (&attributes["source"]["Value"], &attributes["job"]["Value"]),
+        (&json!("shop"), &json!("health"))
+    );
     let slack = slack_text(&told.slack)?;
     assert!(slack.starts_with(":rotating_light: *pgark: shop is unhealthy: "), "{slack}");
     let webhook: Value = serde_json::from_str(&told.webhook.received()[0].body)?;
-    assert_eq!((&webhook["event"], &webhook["reason"]["code"]), (&json!("health.unhealthy"), &json!("backup.overdue")));
+    assert_eq!(
+        (&webhook["event"], &webhook["reason"]["code"]),
+        (&json!("health.unhealthy"), &json!("backup.overdue"))
+    );
 
     // Still so: nothing is said again.
     assert_eq!(strict.invoke(&event("scheduler-default")?)?["errorType"], "health.unhealthy");
@@ -106,7 +115,10 @@ fn it_tells_once_when_a_source_turns_unhealthy_and_once_when_it_recovers() -> Re
     assert_eq!(answer["healthy"], true, "{answer}\n{}", patient.log());
     let recovered = told.topic.take()?;
     assert!(
-        recovered["Subject"].as_str().unwrap_or_default().starts_with("[pgark ok] shop is healthy again, after "),
+        recovered["Subject"]
+            .as_str()
+            .unwrap_or_default()
+            .starts_with("[pgark ok] shop is healthy again, after "),
         "{recovered:#}"
     );
     assert!(slack_text(&told.slack)?.starts_with(":white_check_mark: *pgark: shop is healthy again"));
@@ -156,8 +168,11 @@ fn by_default_its_metrics_are_lines_of_its_log() -> Result {
     assert!(answer["errorMessage"].as_str().unwrap_or_default().contains("[backup.none]"), "{answer}");
     function.wait_for_log("CloudWatchMetrics")?;
     let log = function.log();
-    let lines: Vec<Value> =
-        log.lines().filter(|line| line.contains("_aws")).map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
+    let lines: Vec<Value> = log
+        .lines()
+        .filter(|line| line.contains("_aws"))
+        .map(serde_json::from_str)
+        .collect::<std::result::Result<_, _>>()?;
     let source = lines.iter().find(|line| line["Healthy"] == 0.0).with_context(|| log.clone())?;
     assert_eq!((&source["Source"], &source["level"]), (&json!("shop"), &json!("ERROR")));
     assert_eq!(source["_aws"]["CloudWatchMetrics"][0]["Namespace"], "pgark");
@@ -181,11 +196,15 @@ fn what_it_cannot_look_at_is_an_error_and_not_health() -> Result {
 fn protection(world: &World, function: &Rie) -> anyhow::Result<Vec<(String, Value, String)>> {
     function.invoke(&json!({ "source": "shop", "quiet": true }))?;
     let keys = world.keys()?;
-    let newest = keys.iter().rfind(|key| key.contains("/reports/shop/health/")).context("no report is kept")?;
+    let newest =
+        keys.iter().rfind(|key| key.contains("/reports/shop/health/")).context("no report is kept")?;
     let report: Value = serde_json::from_slice(&world.get(newest)?)?;
     let states = report["bucket"].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(states.iter().map(|one| (text(&one["feature"]), one["present"].clone(), text(&one["detail"]))).collect())
+    Ok(states
+        .iter()
+        .map(|one| (text(&one["feature"]), one["present"].clone(), text(&one["detail"])))
+        .collect())
 }
 
 #[test]

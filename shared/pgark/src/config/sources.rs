@@ -40,6 +40,12 @@ impl Settings {
         Self { source: Some(source.clone()), ..one }
     }
 
+    /// The same, told which source is meant.
+    #[must_use]
+    pub fn naming(&self, source: SourceName) -> Self {
+        Self { source: Some(source), ..self.clone() }
+    }
+
     /// The settings of a server as a whole, for which its name stands.
     #[must_use]
     pub fn of_server(server: &Server, name: &SourceName) -> Self {

@@ -100,7 +100,9 @@ mod tests {
 
     #[test]
     fn ages() {
-        for (text, seconds) in [("45s", 45), ("90m", 5_400), ("26h", 93_600), ("8d", 691_200), ("4w", 2_419_200)] {
+        for (text, seconds) in
+            [("45s", 45), ("90m", 5_400), ("26h", 93_600), ("8d", 691_200), ("4w", 2_419_200)]
+        {
             assert_eq!(age(text), Ok(Duration::from_secs(seconds)));
         }
         for wrong in ["", "8", "d", "0d", "-1d", "1.5d", "1y", "99999999999999999999d", "100000000w", "8ß"] {

@@ -143,6 +143,8 @@ settings! {
     recovery_point = "PGARK_RECOVERY_POINT",
     /// The promise of how long a restore takes.
     recovery_time = "PGARK_RECOVERY_TIME",
+    /// In which storage classes the tiers end up, for estimates of costs.
+    storage_classes = "PGARK_STORAGE_CLASSES",
     /// A custom endpoint for every AWS service that has none of its own.
     endpoint = "AWS_ENDPOINT_URL",
     /// A custom S3 endpoint.
@@ -165,6 +167,11 @@ pub const LAMBDA_LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 
 /// Where the Lambda Runtime API is; only Lambda and its emulators set it.
 pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
+/// Who is logged in, for records of what a person decided.
+pub const USER: &str = "USER";
+/// The memory of a function in MB; only Lambda and its emulators set it.
+pub const LAMBDA_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// libpq's variable of the host, which a secret without one leaves the host to.
 pub const LIBPQ_HOST: &str = "PGHOST";

@@ -173,7 +173,11 @@ pub(super) fn validate(
         ),
         ping: url((variable::ping_url, &raw.ping_url), (variable::ping_secret, &raw.ping_secret), problems),
         success_to: problems
-            .keep(variable::notify_success, success_to, "Give some of sns, slack and webhook, comma separated.")
+            .keep(
+                variable::notify_success,
+                success_to,
+                "Give some of sns, slack and webhook, comma separated.",
+            )
             .unwrap_or_default(),
         metrics: problems.keep(variable::metrics, metrics, "Give none, cloudwatch, or (in a function) emf."),
         metrics_namespace: problems
@@ -192,7 +196,8 @@ pub(super) fn validate(
 fn health(raw: &RawSettings, problems: &mut Problems) -> HealthSettings {
     const AGE: &str = "Give a time such as 26h or 8d, or off.";
     let mut age = |name, text: &Option<String>, default: Option<Duration>| {
-        let parsed = text.as_deref().map(|text| if text == OFF { Ok(None) } else { values::age(text).map(Some) });
+        let parsed =
+            text.as_deref().map(|text| if text == OFF { Ok(None) } else { values::age(text).map(Some) });
         problems.keep(name, parsed, AGE).unwrap_or(default)
     };
     let default = HealthSettings::default();
@@ -255,7 +260,10 @@ pub(crate) fn web_address(text: &str) -> Result<Secret, &'static str> {
     let filled = text.replace("{job}", "job").replace("{source}", "source");
     let parsed: Result<http::Uri, _> = filled.parse();
     match parsed {
-        Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty()) => {
+        Ok(uri)
+            if matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some_and(|h| !h.is_empty()) =>
+        {
             Ok(Secret::new(text))
         }
         _ => Err("is no http:// or https:// URL"),

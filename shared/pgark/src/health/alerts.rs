@@ -122,7 +122,8 @@ pub fn said(
     delivery: &Delivery,
     (id, source, now): (BackupId, &SourceName, Timestamp),
 ) -> Alert {
-    let before = last.filter(|last| last.kind == say.kind && say.to.iter().all(|to| last.undelivered.contains(to)));
+    let before =
+        last.filter(|last| last.kind == say.kind && say.to.iter().all(|to| last.undelivered.contains(to)));
     let missed: Vec<Channel> = say.to.iter().copied().filter(|to| !delivery.delivered.contains(to)).collect();
     let mut delivered = before.map(|last| last.delivered.clone()).unwrap_or_default();
     delivered.extend(&delivery.delivered);
@@ -166,7 +167,9 @@ pub fn notice(
         message: first.message.clone(),
         hint: Some(first.hint.clone()),
     });
-    let line = |finding: &super::Finding| format!("{} [{}] {}", finding.message, finding.code.as_str(), finding.hint);
+    let line = |finding: &super::Finding| {
+        format!("{} [{}] {}", finding.message, finding.code.as_str(), finding.hint)
+    };
     let others = verdict.findings.iter().skip(1).map(line);
     let warnings = verdict.warnings.iter().map(|warning| format!("warning: {}", line(warning)));
     Notice {
@@ -194,7 +197,9 @@ fn place(code: Code) -> String {
 
 fn facts(verdict: &Verdict, report: Option<&str>) -> Vec<Fact> {
     let figures = &verdict.figures;
-    let age = |seconds: Option<f64>| Some(seconds.map_or("never".to_owned(), |s| format!("{} ago", wording::duration(s))));
+    let age = |seconds: Option<f64>| {
+        Some(seconds.map_or("never".to_owned(), |s| format!("{} ago", wording::duration(s))))
+    };
     let promise = |achieved: Option<f64>, promised: Option<f64>| {
         let promised = promised.map_or(String::new(), |s| format!(", promised {}", wording::duration(s)));
         achieved.map(|achieved| format!("{}{promised}", wording::duration(achieved)))
@@ -204,7 +209,10 @@ fn facts(verdict: &Verdict, report: Option<&str>) -> Vec<Fact> {
     let good = things(figures.good_backups as usize, "good one");
     let newest = figures.newest_backup_age_seconds;
     let facts = [
-        ("newest backup", Some(newest.map_or("none".to_owned(), |s| format!("{} ago; {good}", wording::duration(s))))),
+        (
+            "newest backup",
+            Some(newest.map_or("none".to_owned(), |s| format!("{} ago; {good}", wording::duration(s)))),
+        ),
         ("verified", age(figures.last_verify_age_seconds)),
         ("restore test", age(figures.last_restore_test_age_seconds)),
         (

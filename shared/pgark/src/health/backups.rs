@@ -48,7 +48,8 @@ pub(super) fn bad(facts: &Facts, found: &mut Found) {
     let newest_good = facts.good.last().map(|backup| backup.id);
     let newest_bad = facts.bad.iter().map(|backup| backup.id).max();
     for backup in &facts.bad {
-        let message = format!("{}/{} does not count as a good backup: {}", backup.tier, backup.id, backup.why);
+        let message =
+            format!("{}/{} does not count as a good backup: {}", backup.tier, backup.id, backup.why);
         if Some(backup.id) == newest_bad && newest_bad > newest_good {
             found.unhealthy(
                 Code::BackupBad,
@@ -86,11 +87,9 @@ pub(super) fn sizes(facts: &Facts, limits: &HealthSettings, figures: &mut Figure
     let number = |value| format!("{} rows", wording::count(whole(value)));
     match bytes.judge(factor, BYTES_NOTICED) {
         Change::None => {}
-        Change::Collapsed => found.unhealthy(
-            Code::SizeCollapsed,
-            bytes.message(newest, count, size),
-            hint_less,
-        ),
+        Change::Collapsed => {
+            found.unhealthy(Code::SizeCollapsed, bytes.message(newest, count, size), hint_less)
+        }
         Change::Jumped => {
             found.warning(Code::SizeJumped, bytes.message(newest, count, size), hint_more);
         }

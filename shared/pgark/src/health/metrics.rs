@@ -23,6 +23,7 @@ pub fn of_verdict(source: &SourceName, verdict: &Verdict, now: Timestamp) -> Dat
         (Metric::AchievedRecoveryPoint, verdict.promises.recovery_point_achieved_seconds),
         (Metric::AchievedRecoveryTime, verdict.promises.recovery_time_achieved_seconds),
     ];
-    let values = values.into_iter().filter_map(|(metric, value)| Some(Datum { metric, value: value? })).collect();
+    let values =
+        values.into_iter().filter_map(|(metric, value)| Some(Datum { metric, value: value? })).collect();
     Data { at: now, source: source.clone(), job: JobName::Health, values }
 }

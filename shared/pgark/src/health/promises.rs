@@ -40,10 +40,12 @@ impl Promises {
     }
 
     pub(super) fn judge(&self, found: &mut Found) {
-        // That the newest backup is too old is a finding of its own; a gap that is over cannot be undone.
+        // That the newest backup is too old is a finding of its own, and enough; a gap that is over cannot be undone.
+        let overdue = found.unhealthy.iter().any(|finding| finding.code == Code::BackupOverdue);
         if let (Some(promised), Some(achieved)) =
             (self.recovery_point_promised_seconds, self.recovery_point_achieved_seconds)
             && achieved > promised
+            && !overdue
         {
             found.warning(
                 Code::RecoveryPointMissed,

@@ -19,13 +19,14 @@ pub(super) fn judge(
     // oldest good backup.
     let owed_for = facts.good.first().map(|oldest| seconds_between(oldest.id.time(), now));
     let age = |proof: &Option<Proof>| proof.as_ref().map(|proof| seconds_between(proof.at, now));
-    let late = |age: Option<f64>, limit: Option<Duration>, never: &str, last: &str| match (limit, age, owed_for) {
-        (Some(limit), Some(age), _) => too_old(age, limit).map(|old| format!("{last} is {old}")),
-        (Some(limit), None, Some(owed)) if owed > limit.as_secs_f64() => {
-            Some(format!("{never}, and the oldest backup is {} old", wording::duration(owed)))
-        }
-        _ => None,
-    };
+    let late =
+        |age: Option<f64>, limit: Option<Duration>, never: &str, last: &str| match (limit, age, owed_for) {
+            (Some(limit), Some(age), _) => too_old(age, limit).map(|old| format!("{last} is {old}")),
+            (Some(limit), None, Some(owed)) if owed > limit.as_secs_f64() => {
+                Some(format!("{never}, and the oldest backup is {} old", wording::duration(owed)))
+            }
+            _ => None,
+        };
     figures.last_verify_age_seconds = age(&facts.verified);
     figures.last_restore_test_age_seconds = age(&facts.restored);
     if let Some(message) = late(

@@ -69,11 +69,8 @@ mod tests {
 
     /// possible, present, missing
     fn state_of(rules: &str, dates: &[&str], now: &str) -> (usize, usize, Vec<String>) {
-        let policy = Policy {
-            rules: rules.parse().unwrap(),
-            zone: Zone::UTC,
-            keep_min: std::num::NonZeroU32::MIN,
-        };
+        let policy =
+            Policy { rules: rules.parse().unwrap(), zone: Zone::UTC, keep_min: std::num::NonZeroU32::MIN };
         let states = states(&times(dates), &policy, format!("{now}T12:00:00Z").parse().unwrap());
         let [state] = &states[..] else { panic!("{states:?}") };
         (state.possible, state.present, state.missing.clone())

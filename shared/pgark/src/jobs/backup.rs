@@ -14,6 +14,8 @@ use crate::config::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupWriter;
 use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier};
+use crate::runs::answer::answer;
+use crate::runs::{Answer, Job, JobName, RunCost};
 use crate::seal::Encryption;
 use crate::signature::SigningKey;
 
@@ -94,9 +96,26 @@ pub struct BackupReport {
     pub missing: Vec<String>,
     /// What a user should know.
     pub warnings: Vec<String>,
+    /// What it costs at Amazon, estimated; `null` for a dry run, and in a folder.
+    pub cost: Option<RunCost>,
 }
 
 impl Backup {
+    /// Runs the job on the database that is meant, or on each of several, as [`runs::answer`](crate::runs::answer) does.
+    /// A dry run leaves no record.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), if one database is meant.
+    pub async fn watched(
+        &self,
+        app: &App,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> Result<Answer<BackupReport>> {
+        let job = Job { name: JobName::Backup, recorded: !self.dry_run };
+        answer(app, job, stop, async |app, stop| self.run(app, observer, stop).await).await
+    }
+
     /// Runs the job. `stop` ends it early, with nothing left behind.
     ///
     /// # Errors

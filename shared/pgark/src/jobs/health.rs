@@ -13,6 +13,8 @@ use crate::health::alerts::{self, Alert, ToSay};
 use crate::health::{Verdict, metrics};
 use crate::notify::Notifiers;
 use crate::repository::{BackupId, ReportKind, SourceName, keys};
+use crate::runs::answer::answer;
+use crate::runs::{Answer, Job, JobName};
 use crate::store::StoreRead as _;
 use crate::telemetry::Metrics;
 
@@ -52,6 +54,40 @@ impl Health {
                 .hint("Run `pgark backup`, or name the source that should be there with PGARK_SOURCE."));
         }
         Ok(sources)
+    }
+
+    /// Looks at all that are meant, each in a run of its own, of which a record is left. Without sources in the
+    /// settings, those are looked at that the store knows.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn watched(&self, app: &App, stop: &CancellationToken) -> Result<Answer<HealthReport>> {
+        let named;
+        let app = if let Some(source) = &self.source {
+            named = app.naming(source.clone());
+            &named
+        } else {
+            app
+        };
+        let job = Job { name: JobName::Health, recorded: !self.no_report && !self.quiet };
+        let health = Self { source: None, ..self.clone() };
+        if app.settings.source.is_some() || !app.settings.sources.is_empty() {
+            return answer(app, job, stop, async |app, stop| health.run(app, stop).await).await;
+        }
+        let (mut checked, mut skipped, mut failed) = (Vec::new(), None, None);
+        for source in self.sources(app).await? {
+            let one = app.for_source(&source).await?;
+            match Box::pin(answer(&one, job, stop, async |app, stop| health.run(app, stop).await)).await {
+                Ok(Answer::One(report)) => checked.extend(report.sources),
+                Ok(other) => skipped = Some(other),
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        }
+        match (failed, skipped) {
+            (Some(error), _) => Err(error),
+            (None, Some(skipped)) if checked.is_empty() => Ok(skipped),
+            (None, _) => Ok(Answer::One(HealthReport::of(checked))),
+        }
     }
 
     /// Looks at all that are meant. One that cannot be looked at does not hide the others: they are looked at, and then
@@ -118,7 +154,13 @@ impl Health {
         Ok(())
     }
 
-    async fn say(&self, app: &App, notifiers: &Notifiers, (last, say): (Option<&Alert>, ToSay), report: &mut SourceHealth) {
+    async fn say(
+        &self,
+        app: &App,
+        notifiers: &Notifiers,
+        (last, say): (Option<&Alert>, ToSay),
+        report: &mut SourceHealth,
+    ) {
         let store = app.repository.store().address();
         let (source, now) = (&report.source, report.checked_at);
         let kept_as = report.kept_as.as_deref();
@@ -131,7 +173,9 @@ impl Health {
             report.told = Some(Told { kind: alert.kind, title: notice.title, to: delivery.delivered });
             if let Err(error) = app.repository.put_alert(&alert).await {
                 let why = error.with_causes();
-                report.undelivered.push(format!("That an alert was sent could not be noted, so it will be sent again: {why}."));
+                report.undelivered.push(format!(
+                    "That an alert was sent could not be noted, so it will be sent again: {why}."
+                ));
             }
         }
     }

@@ -161,12 +161,15 @@ pub fn of_run(run: &RunRecord, store: &str) -> Option<Notice> {
         Outcome::Done => Event::RunDone,
         Outcome::Failed => Event::RunFailed,
         Outcome::Damaged => Event::RunDamaged,
-        // What a health check found is told by its alerts.
-        Outcome::Unhealthy | Outcome::Skipped => return None,
+        Outcome::Unhealthy => Event::Unhealthy,
+        Outcome::Skipped => return None,
     };
     let figures = figures(run);
     let next_step = event.is_bad().then(|| {
-        run.error.as_ref().and_then(|error| error.hint.clone()).unwrap_or_else(|| next_step(run.job).to_owned())
+        run.error
+            .as_ref()
+            .and_then(|error| error.hint.clone())
+            .unwrap_or_else(|| next_step(run.job).to_owned())
     });
     let runbook =
         event.is_bad().then(|| runbook(if event == Event::RunDamaged { "damage" } else { run.job.as_str() }));
@@ -212,10 +215,11 @@ fn figures(run: &RunRecord) -> NoticeFigures {
 }
 
 fn title(run: &RunRecord, event: Event, figures: &NoticeFigures) -> String {
-    let (job, source) = (run.job, &run.source);
+    let (job, source) = (job_words(run.job), &run.source);
     match event {
-        Event::RunDamaged if job == JobName::RestoreTest => {
-            format!("restore test of {source} failed: what was restored is not what was backed up")
+        Event::Unhealthy => format!("{source} is unhealthy"),
+        Event::RunDamaged if run.job == JobName::RestoreTest => {
+            format!("{job} of {source} failed: what was restored is not what was backed up")
         }
         Event::RunDamaged => match figures.findings {
             Some(1) => format!("{job} of {source} found damage"),
@@ -224,6 +228,15 @@ fn title(run: &RunRecord, event: Event, figures: &NoticeFigures) -> String {
         },
         Event::RunDone => format!("{job} of {source} is done"),
         _ => format!("{job} of {source} failed"),
+    }
+}
+
+/// What a job is called in a sentence.
+pub(super) const fn job_words(job: JobName) -> &'static str {
+    match job {
+        JobName::RestoreTest => "restore test",
+        JobName::Health => "health check",
+        other => other.as_str(),
     }
 }
 
@@ -263,7 +276,9 @@ fn facts(run: &RunRecord, figures: &NoticeFigures) -> Vec<Fact> {
 const fn next_step(job: JobName) -> &'static str {
     match job {
         JobName::Backup => "Run `pgark doctor` with the same settings: it checks all that a backup needs.",
-        JobName::Verify => "Run `pgark verify all` to see which backups are affected, and use one that is good.",
+        JobName::Verify => {
+            "Run `pgark verify all` to see which backups are affected, and use one that is good."
+        }
         JobName::RestoreTest => "Read the report, and test another backup with `pgark restore-test BACKUP`.",
         JobName::Prune => "Run `pgark prune` without --apply to see its plan.",
         JobName::Health => "Run `pgark health` with the same settings.",

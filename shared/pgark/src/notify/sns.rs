@@ -38,7 +38,8 @@ impl Topic {
             loader = loader.endpoint_url(url);
         }
         let client = Client::new(&loader.load().await);
-        let mut request = client.publish().topic_arn(&self.arn).subject(subject(notice)).message(notice.text());
+        let mut request =
+            client.publish().topic_arn(&self.arn).subject(subject(notice)).message(notice.text());
         for (name, value) in [
             ("event", notice.event.as_str()),
             ("source", notice.source.as_str()),

@@ -17,7 +17,9 @@ fn failed_backup() -> RunRecord {
     RunRecord {
         error: Some(RunError {
             code: "connect.authentication".to_owned(),
-            message: "database db.example/shop: password authentication failed for user \"backup\"\nDETAIL: <none>".to_owned(),
+            message:
+                "database db.example/shop: password authentication failed for user \"backup\"\nDETAIL: <none>"
+                    .to_owned(),
             hint: Some("Check the password in PGARK_DATABASE_URL.".to_owned()),
         }),
         ..run(JobName::Backup, Outcome::Failed)
@@ -85,13 +87,45 @@ fn what_damage_is_called() {
     assert!(notice.next_step.unwrap().contains("pgark restore-test BACKUP"));
 }
 
+/// Failures and damage are told to all, success to those who asked, and what a health check found by its alerts alone.
 #[test]
-fn health_and_skipped_runs_make_no_message_of_their_own() {
-    for outcome in [Outcome::Unhealthy, Outcome::Skipped] {
-        assert_eq!(notice::of_run(&run(JobName::Health, outcome), ""), None);
+fn who_hears_of_what() {
+    use Channel::{Slack, Sns, Webhook};
+    let url = || {
+        let file = "store = 'file:///backups'";
+        let origins = config::Origins {
+            flags: config::RawSettings::default(),
+            environment: &|_| None,
+            file: Some(file),
+            cores: 2,
+        };
+        let settings = Settings::resolve(origins, config::Needs::default()).unwrap();
+        let source = UrlSource::Url(Secret::new("https://hooks.example/x"));
+        Url::of(Some(&source), &settings)
+    };
+    let topic = sns::Topic { arn: "arn:aws:sns:eu-west-1:123456789012:x".to_owned(), endpoint: None };
+    let notifiers = Notifiers {
+        topic: Some(topic),
+        slack: url(),
+        webhook: url(),
+        ping: None,
+        success_to: vec![Webhook],
+        store: "s3://backups".to_owned(),
+    };
+    let all = vec![Sns, Slack, Webhook];
+    for (job, outcome, channels) in [
+        (JobName::Backup, Outcome::Failed, all.clone()),
+        (JobName::RestoreTest, Outcome::Damaged, all.clone()),
+        (JobName::Health, Outcome::Failed, all),
+        (JobName::Backup, Outcome::Done, vec![Webhook]),
+        (JobName::Health, Outcome::Done, vec![]),
+        (JobName::Health, Outcome::Unhealthy, vec![]),
+    ] {
+        assert_eq!(notifiers.hearers(&notice_of(&run(job, outcome))), channels, "{job} {outcome:?}");
     }
-    let failed = notice_of(&run(JobName::Health, Outcome::Failed));
-    assert_eq!(failed.title, "health of shop failed");
+    assert_eq!(notice::of_run(&run(JobName::Backup, Outcome::Skipped), ""), None);
+    assert_eq!(notice_of(&run(JobName::Health, Outcome::Failed)).title, "health check of shop failed");
+    assert_eq!(notice_of(&run(JobName::Health, Outcome::Unhealthy)).title, "shop is unhealthy");
 }
 
 /// docs/format/notice.schema.json is what the webhook gets.
@@ -100,7 +134,8 @@ fn the_webhook_gets_what_the_schema_says() {
     let schema: Value =
         serde_json::from_str(include_str!("../../../../docs/format/notice.schema.json")).unwrap();
     let schema = jsonschema::validator_for(&schema).unwrap();
-    for run in [failed_backup(), run(JobName::Backup, Outcome::Done), run(JobName::RestoreTest, Outcome::Damaged)]
+    for run in
+        [failed_backup(), run(JobName::Backup, Outcome::Done), run(JobName::RestoreTest, Outcome::Damaged)]
     {
         let json = serde_json::to_value(notice_of(&run)).unwrap();
         let errors: Vec<_> = schema.iter_errors(&json).map(|error| error.to_string()).collect();

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::{Candidate, Policy, Rule, State};
+use super::{Candidate, Policy, Rule, State, Zone};
 use crate::repository::{BackupRef, Tier};
 
 /// What happens to a backup, and why.
@@ -48,19 +48,20 @@ pub fn decide(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<
         .map(|candidate| &candidate.backup)
         .collect();
     good.sort_unstable_by(|a, b| b.cmp(a));
-    let verdicts = Verdicts::of(&good, policy);
+    let standard = Standard::of(good, policy);
     let decision = |candidate: &Candidate| {
-        let mut reasons = protections(candidate, now);
-        let refusals = match candidate.state {
-            State::Good => {
-                let verdict = verdicts.on(&candidate.backup);
-                reasons.extend(verdict.keeps);
-                verdict.refusals
-            }
-            _ => bad(candidate, &good, policy, &mut reasons),
+        let mut keeps = protections(candidate, now);
+        let verdict = match candidate.state {
+            State::Good => standard.verdict(&candidate.backup),
+            _ => bad(candidate, &standard),
         };
-        let keep = !reasons.is_empty();
-        Decision { backup: candidate.backup.clone(), keep, reasons: if keep { reasons } else { refusals } }
+        keeps.extend(verdict.keeps);
+        let keep = !keeps.is_empty();
+        Decision {
+            backup: candidate.backup.clone(),
+            keep,
+            reasons: if keep { keeps } else { verdict.refusals },
+        }
     };
     candidates.iter().map(decision).collect()
 }
@@ -81,133 +82,139 @@ fn protections(candidate: &Candidate, now: Timestamp) -> Vec<Reason> {
     reasons
 }
 
-/// On one that does not count. Adds what keeps it to `reasons`, and returns why it goes.
-fn bad(
-    candidate: &Candidate,
-    good: &[&BackupRef],
-    policy: &Policy,
-    reasons: &mut Vec<Reason>,
-) -> Vec<Reason> {
-    let evidence = |text: String| Reason::new("evidence", format!("{}; {text}", candidate.state));
-    if candidate.state == State::TooNew {
-        reasons.push(Reason::new("too-new", candidate.state.to_string()));
-        return Vec::new();
+/// On one that does not count.
+fn bad(candidate: &Candidate, standard: &Standard<'_>) -> Verdict {
+    let kept = |code, text| Verdict { keeps: vec![Reason::new(code, text)], refusals: Vec::new() };
+    let state = &candidate.state;
+    if *state == State::TooNew {
+        return kept("too-new", state.to_string());
     }
-    let newer = good.iter().filter(|other| ***other > candidate.backup).count();
-    let floor = floor(policy);
+    let (newer, floor) = (standard.newer(&candidate.backup), standard.floor);
     if newer < floor {
-        reasons.push(evidence(format!("kept until {floor} newer good ones are there, now {newer}")));
-        return Vec::new();
+        let text = format!("{state}; kept until {floor} newer good ones are there, now {newer}");
+        return kept("evidence", text);
     }
-    let mut with_it = good.to_vec();
-    let at = with_it.partition_point(|other| **other > candidate.backup);
-    with_it.insert(at, &candidate.backup);
-    let verdict = Verdicts::of(&with_it, policy).on(&candidate.backup);
-    if let Some(first) = verdict.keeps.first() {
-        reasons.push(evidence(format!("kept as long as it would be if it were good ({})", first.text)));
+    let Verdict { keeps, refusals } = standard.verdict(&candidate.backup);
+    if let Some(first) = keeps.first() {
+        let text = format!("{state}; kept as long as it would be if it were good ({})", first.text);
+        return kept("evidence", text);
     }
-    let why = Reason::new("bad", format!("{}; {newer} newer good ones are there", candidate.state));
-    [vec![why], verdict.refusals].concat()
+    let why = Reason::new("bad", format!("{state}; {newer} newer good ones are there"));
+    Verdict { keeps, refusals: [vec![why], refusals].concat() }
 }
 
-fn floor(policy: &Policy) -> usize {
-    usize::try_from(policy.keep_min.get()).unwrap_or(usize::MAX)
-}
-
-/// What the rules and the floor say of good backups.
-struct Verdicts<'a> {
-    keeps: BTreeMap<&'a BackupRef, Vec<Reason>>,
-    refusals: BTreeMap<&'a BackupRef, Vec<Reason>>,
-}
-
-/// Of one of them.
+/// What rules and floor say of a backup.
 struct Verdict {
     keeps: Vec<Reason>,
     refusals: Vec<Reason>,
 }
 
-impl<'a> Verdicts<'a> {
-    /// `good` come with the newest first.
-    fn of(good: &[&'a BackupRef], policy: &Policy) -> Self {
-        let mut verdicts = Self { keeps: BTreeMap::new(), refusals: BTreeMap::new() };
-        for rule in policy.rules.iter() {
-            match rule {
-                Rule::Last(count) => verdicts.newest(good, as_index(count.get()), "last"),
-                Rule::Within(age) => {
-                    let oldest = good.first().map(|newest| age.before(newest.id.time(), &policy.zone));
-                    for backup in good {
-                        let inside = oldest.is_some_and(|oldest| backup.id.time() >= oldest);
-                        let text = |not: &str| format!("{not}{rule} of the newest good one");
-                        if inside {
-                            verdicts.keep(backup, Reason::new("within", text("")));
-                        } else {
-                            verdicts.refuse(backup, Reason::new("within", text("not ")));
-                        }
+/// The good backups as each rule sees them. Measures a further one too, as if it were good.
+struct Standard<'a> {
+    /// With the newest first.
+    good: Vec<&'a BackupRef>,
+    rules: Vec<Measure<'a>>,
+    zone: &'a Zone,
+    floor: usize,
+}
+
+/// A rule, and what it needs to know of the good backups.
+enum Measure<'a> {
+    Last(usize),
+    Within {
+        rule: Rule,
+        oldest: Option<Timestamp>,
+    },
+    Calendar {
+        tier: Tier,
+        count: usize,
+        /// What stands for each day, week, month or year that has any.
+        best: BTreeMap<Date, &'a BackupRef>,
+    },
+}
+
+impl<'a> Standard<'a> {
+    fn of(good: Vec<&'a BackupRef>, policy: &'a Policy) -> Self {
+        let measure = |rule: Rule| match rule {
+            Rule::Last(count) => Measure::Last(as_index(count.get())),
+            Rule::Within(age) => {
+                let oldest = good.first().map(|newest| age.before(newest.id.time(), &policy.zone));
+                Measure::Within { rule, oldest }
+            }
+            Rule::Calendar(tier, count) => {
+                // Dates are not monotonous where clocks are put back over midnight, so those of a day need not be
+                // neighbours.
+                let mut best: BTreeMap<Date, &BackupRef> = BTreeMap::new();
+                for backup in &good {
+                    let known = best.entry(period(tier, &policy.zone, backup)).or_insert(backup);
+                    if worth(tier, backup) > worth(tier, known) {
+                        *known = backup;
                     }
                 }
-                Rule::Calendar(tier, count) => verdicts.calendar(good, tier, count.get(), policy),
+                Measure::Calendar { tier, count: as_index(count.get()), best }
             }
-        }
-        verdicts.newest(good, floor(policy), "floor");
-        verdicts
+        };
+        let rules = policy.rules.iter().map(measure).collect();
+        Self { good, rules, zone: &policy.zone, floor: as_index(policy.keep_min.get()) }
     }
 
-    fn newest(&mut self, good: &[&'a BackupRef], count: usize, code: &'static str) {
-        for (number, backup) in (1..).zip(good) {
-            if number <= count {
-                self.keep(backup, Reason::new(code, format!("{code} {number} of {count}")));
-            } else if code != "floor" {
-                self.refuse(backup, Reason::new(code, format!("{code}: not one of the newest {count}")));
-            }
-        }
+    /// How many good ones are newer.
+    fn newer(&self, backup: &BackupRef) -> usize {
+        self.good.partition_point(|other| **other > *backup)
     }
 
-    /// One for each of the newest periods that have any. The date is not monotonous where clocks are put back over
-    /// midnight, so backups of a period need not be neighbours.
-    fn calendar(&mut self, good: &[&'a BackupRef], tier: Tier, count: u32, policy: &Policy) {
-        let period = |backup: &BackupRef| tier.period(policy.zone.date(backup.id.time()));
-        let mut periods: BTreeMap<Date, &'a BackupRef> = BTreeMap::new();
-        for backup in good {
-            let best = periods.entry(period(backup)).or_insert(backup);
-            if (backup.tier >= tier, *backup) > (best.tier >= tier, *best) {
-                *best = backup;
-            }
+    fn verdict(&self, backup: &BackupRef) -> Verdict {
+        let (mut keeps, mut refusals) = (Vec::new(), Vec::new());
+        for measure in &self.rules {
+            let (keep, reason) = self.measure(measure, backup);
+            if keep { keeps.push(reason) } else { refusals.push(reason) }
         }
-        let kept: BTreeMap<Date, (u32, &BackupRef)> = (1..=count)
-            .zip(periods.into_iter().rev())
-            .map(|(number, (start, backup))| (start, (number, backup)))
-            .collect();
-        for backup in good {
-            let start = period(backup);
-            match kept.get(&start) {
-                Some((number, best)) if best == backup => {
-                    let text = format!("{tier} {number} of {count}: {}", name(tier, start));
-                    self.keep(backup, Reason::new(tier.as_str(), text));
+        let number = self.newer(backup) + 1;
+        if number <= self.floor {
+            keeps.push(Reason::new("floor", format!("floor {number} of {}", self.floor)));
+        }
+        Verdict { keeps, refusals }
+    }
+
+    fn measure(&self, measure: &Measure<'_>, backup: &BackupRef) -> (bool, Reason) {
+        match measure {
+            Measure::Last(count) => match self.newer(backup) + 1 {
+                number if number <= *count => {
+                    (true, Reason::new("last", format!("last {number} of {count}")))
                 }
-                Some((_, best)) => {
-                    let text = format!("{tier}: {} has {}", name(tier, start), best.id);
-                    self.refuse(backup, Reason::new(tier.as_str(), text));
-                }
-                None => {
-                    let text = format!("{tier}: {} is not one of the newest {count}", name(tier, start));
-                    self.refuse(backup, Reason::new(tier.as_str(), text));
-                }
+                _ => (false, Reason::new("last", format!("last: not one of the newest {count}"))),
+            },
+            Measure::Within { rule, oldest } => {
+                let keep = oldest.is_some_and(|oldest| backup.id.time() >= oldest);
+                let not = if keep { "" } else { "not " };
+                (keep, Reason::new("within", format!("{not}{rule} of the newest good one")))
+            }
+            Measure::Calendar { tier, count, best } => {
+                let start = period(*tier, self.zone, backup);
+                let number = best.range(start..).filter(|(other, _)| **other > start).count() + 1;
+                let what = name(*tier, start);
+                let better = best.get(&start).filter(|best| worth(*tier, best) > worth(*tier, backup));
+                let (keep, text) = match better {
+                    _ if number > *count => {
+                        (false, format!("{tier}: {what} is not one of the newest {count}"))
+                    }
+                    Some(better) => (false, format!("{tier}: {what} has {}", better.id)),
+                    None => (true, format!("{tier} {number} of {count}: {what}")),
+                };
+                (keep, Reason::new(tier.as_str(), text))
             }
         }
     }
+}
 
-    fn keep(&mut self, backup: &'a BackupRef, reason: Reason) {
-        self.keeps.entry(backup).or_default().push(reason);
-    }
+/// The first day of the day, week, month or year of a backup.
+fn period(tier: Tier, zone: &Zone, backup: &BackupRef) -> Date {
+    tier.period(zone.date(backup.id.time()))
+}
 
-    fn refuse(&mut self, backup: &'a BackupRef, reason: Reason) {
-        self.refusals.entry(backup).or_default().push(reason);
-    }
-
-    fn on(&self, backup: &BackupRef) -> Verdict {
-        let of = |map: &BTreeMap<&BackupRef, Vec<Reason>>| map.get(backup).cloned().unwrap_or_default();
-        Verdict { keeps: of(&self.keeps), refusals: of(&self.refusals) }
-    }
+/// Of those of one period, the greatest stands for it: one whose tier is as long, and then the newest.
+fn worth(tier: Tier, backup: &BackupRef) -> (bool, &BackupRef) {
+    (backup.tier >= tier, backup)
 }
 
 fn as_index(count: u32) -> usize {

@@ -53,50 +53,60 @@ fn period(tier: Tier, time: Timestamp, zone: &TimeZone) -> i64 {
     }
 }
 
+/// A backup with the numbers of its day, week, month and year.
+struct Dated<'a> {
+    it: &'a Candidate,
+    periods: [i64; 4],
+}
+
 /// Whether a rule keeps this one of the good.
-fn rule_keeps(tier: Tier, count: usize, it: &Candidate, good: &[&Candidate], zone: &TimeZone) -> bool {
-    let mine = period(tier, it.time(), zone);
+fn rule_keeps(tier: Tier, count: usize, it: &Dated<'_>, good: &[&Dated<'_>]) -> bool {
+    let of = |dated: &Dated<'_>| dated.periods[tier as usize];
+    let long = |dated: &Dated<'_>| dated.it.backup.tier >= tier;
     let beaten = good.iter().any(|other| {
-        let (long, mine_long) = (other.backup.tier >= tier, it.backup.tier >= tier);
-        period(tier, other.time(), zone) == mine
-            && other.backup != it.backup
-            && ((long && !mine_long) || (long == mine_long && other.backup > it.backup))
+        of(other) == of(it)
+            && other.it.backup != it.it.backup
+            && ((long(other) && !long(it)) || (long(other) == long(it) && other.it.backup > it.it.backup))
     });
-    let mut newer: Vec<i64> = good.iter().map(|other| period(tier, other.time(), zone)).collect();
-    newer.retain(|other| *other > mine);
+    let mut newer: Vec<i64> = good.iter().map(|other| of(other)).filter(|other| *other > of(it)).collect();
     newer.sort_unstable();
     newer.dedup();
     !beaten && newer.len() < count
 }
 
-fn kept_if_good(it: &Candidate, good: &[&Candidate], plain: &Plain, zone: &TimeZone) -> bool {
-    let newer = good.iter().filter(|other| other.backup > it.backup).count();
-    let newest = good.iter().map(|other| other.time()).max();
-    let age = newest.map_or(0, |newest| newest.as_second() - it.time().as_second());
+fn kept_if_good(it: &Dated<'_>, good: &[&Dated<'_>], plain: &Plain) -> bool {
+    let newer = good.iter().filter(|other| other.it.backup > it.it.backup).count();
+    let newest = good.iter().map(|other| other.it.time()).max();
+    let age = newest.map_or(0, |newest| newest.as_second() - it.it.time().as_second());
     newer < plain.keep_min
         || newer < plain.last
         || (plain.within_hours > 0 && age <= plain.within_hours * 3600)
-        || rule_keeps(Tier::Daily, plain.daily, it, good, zone)
-        || rule_keeps(Tier::Weekly, plain.weekly, it, good, zone)
-        || rule_keeps(Tier::Monthly, plain.monthly, it, good, zone)
-        || rule_keeps(Tier::Yearly, plain.yearly, it, good, zone)
+        || rule_keeps(Tier::Daily, plain.daily, it, good)
+        || rule_keeps(Tier::Weekly, plain.weekly, it, good)
+        || rule_keeps(Tier::Monthly, plain.monthly, it, good)
+        || rule_keeps(Tier::Yearly, plain.yearly, it, good)
 }
 
 /// Whether each backup stays.
 pub(super) fn stays(all: &[Candidate], plain: &Plain, zone: &TimeZone, now: Timestamp) -> Vec<bool> {
-    let good: Vec<&Candidate> = all.iter().filter(|it| it.state == State::Good).collect();
-    let stays = |it: &Candidate| {
+    let dated: Vec<Dated<'_>> = all
+        .iter()
+        .map(|it| Dated { it, periods: Tier::ALL.map(|tier| period(tier, it.time(), zone)) })
+        .collect();
+    let good: Vec<&Dated<'_>> = dated.iter().filter(|dated| dated.it.state == State::Good).collect();
+    let stays = |dated: &Dated<'_>| {
+        let it = dated.it;
         let held = it.held.as_ref().is_some_and(|hold| hold.until.is_none_or(|until| until > now));
         let locked = it.lock.legal_hold || it.lock.until.is_some_and(|until| until > now);
         if held || locked || it.state == State::TooNew {
             return true;
         }
         if it.state == State::Good {
-            return kept_if_good(it, &good, plain, zone);
+            return kept_if_good(dated, &good, plain);
         }
         let mut with_it = good.clone();
-        with_it.push(it);
-        kept_if_good(it, &with_it, plain, zone)
+        with_it.push(dated);
+        kept_if_good(dated, &with_it, plain)
     };
-    all.iter().map(stays).collect()
+    dated.iter().map(stays).collect()
 }

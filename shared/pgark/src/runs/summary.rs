@@ -4,7 +4,7 @@ use super::{Figures, Outcome, RunBackup, RunCost, RunError};
 use crate::error::{Error, Exit};
 use crate::jobs::backup::BackupReport;
 use crate::jobs::restore_test::RestoreTestReport;
-use crate::jobs::verify::{BackupLine, SourceReport};
+use crate::jobs::verify::{BackupLine, SourceReport, VerifyReport};
 use crate::repository::BackupId;
 
 /// What a job came to.
@@ -28,6 +28,11 @@ pub struct Summary {
 pub trait Summarized {
     /// In short.
     fn summary(&self) -> Summary;
+
+    /// The error that this report comes to, for whoever cannot answer with a report and an exit code.
+    fn failure(&self) -> Option<Error> {
+        None
+    }
 }
 
 impl Summary {
@@ -47,6 +52,16 @@ impl Outcome {
             Exit::Done | Exit::Failed | Exit::Usage => Self::Failed,
         }
     }
+
+    /// How a process ends after such a run.
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Done | Self::Skipped => Exit::Done,
+            Self::Failed => Exit::Failed,
+            Self::Damaged => Exit::Damaged,
+            Self::Unhealthy => Exit::Unhealthy,
+        }
+    }
 }
 
 impl Summarized for BackupReport {
@@ -60,7 +75,7 @@ impl Summarized for BackupReport {
             ..Figures::default()
         };
         let backup = self.id.map(|id| RunBackup { id, tier: self.tier });
-        Summary { backup, figures, ..Summary::done() }
+        Summary { backup, figures, cost: self.cost, ..Summary::done() }
     }
 }
 
@@ -99,6 +114,23 @@ impl Summarized for SourceReport {
     }
 }
 
+/// Of a run on one source. Of several the worst is told; whoever wants a record of each runs each for itself.
+impl Summarized for VerifyReport {
+    fn summary(&self) -> Summary {
+        let summaries = self.reports.iter().map(Summarized::summary);
+        let worst = summaries.min_by_key(|summary| match summary.outcome {
+            Outcome::Damaged => 0,
+            Outcome::Failed => 1,
+            _ => 2,
+        });
+        worst.unwrap_or_else(Summary::done)
+    }
+
+    fn failure(&self) -> Option<Error> {
+        self.verdict()
+    }
+}
+
 /// The id at the end of a backup's place.
 fn id_of(place: &str) -> Option<BackupId> {
     place.rsplit('/').next()?.parse().ok()
@@ -118,11 +150,15 @@ impl Summarized for RestoreTestReport {
             recovery_seconds: restored.map(|_| self.times.recovery_seconds),
             ..Figures::default()
         };
-        let (outcome, error) = match self.failure() {
+        let (outcome, error) = match Self::failure(self) {
             None => (Outcome::Done, None),
             Some(error) => (Outcome::of_error(&error), Some(RunError::from(&error))),
         };
         let backup = Some(RunBackup { id: self.backup.id, tier: self.backup.tier });
         Summary { outcome, backup, figures, error, report: Some(self.key.clone()), cost: None }
+    }
+
+    fn failure(&self) -> Option<Error> {
+        Self::failure(self)
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::turn::{self, Admitted};
 use super::watcher::Told;
-use super::{FORMAT_VERSION, Figures, JobName, Outcome, RunError, RunRecord, Summarized};
+use super::{FORMAT_VERSION, Figures, JobName, Outcome, RunCost, RunError, RunRecord, Summarized};
 use crate::app::{self, App};
 use crate::error::{ErrorKind, Result};
 use crate::repository::{BackupId, SourceName};
@@ -202,12 +202,25 @@ impl<'a> Run<'a> {
                 self.record.error = Some(RunError::from(error));
             }
         }
+        self.add_compute();
         let telling_max = if stop.is_cancelled() { TELLING_MAX_STOPPED } else { TELLING_MAX };
         let told = tokio::time::timeout(telling_max, self.watcher.ended(&self.record)).await;
         self.note_told(told.ok());
         if !done.as_ref().is_err_and(|error| store_is_away(error.kind())) {
             let put = self.app.repository.put_run_end(&self.record).await;
             self.note_put(put, "end");
+        }
+    }
+
+    /// A function costs the time of the whole run, whatever came of it.
+    fn add_compute(&mut self) {
+        let compute_usd = self.app.compute_usd(self.record.seconds().unwrap_or(0.0));
+        match &mut self.record.cost {
+            Some(cost) => cost.compute_usd = compute_usd,
+            None if compute_usd > 0.0 => {
+                self.record.cost = Some(RunCost { storage_month_usd: 0.0, requests_usd: 0.0, compute_usd });
+            }
+            None => {}
         }
     }
 

@@ -72,7 +72,10 @@ pub fn of_run(run: &RunRecord) -> Option<Data> {
             (Metric::Findings, figures.findings.map(number)),
             (Metric::RestoreTime, figures.recovery_seconds),
             (Metric::BackupsDeleted, figures.deleted.map(number)),
-            (Metric::EstimatedStorageCost, run.cost.map(|cost| cost.storage_month_usd).filter(|_| backup_made)),
+            (
+                Metric::EstimatedStorageCost,
+                run.cost.map(|cost| cost.storage_month_usd).filter(|_| backup_made),
+            ),
             (Metric::EstimatedRunCost, run.cost.map(|cost| cost.requests_usd + cost.compute_usd)),
         ]
     };

@@ -17,7 +17,8 @@ const METRICS_MAX: usize = 100;
 /// The lines that say these values, without ends of lines.
 pub(super) fn lines(data: &Data, namespace: &str, level: &str) -> Vec<String> {
     let Some(subject) = data.values.first().map(|datum| datum.metric.subject()) else { return Vec::new() };
-    let names = |dimensions: &[super::Dimension]| dimensions.iter().map(|one| one.as_str()).collect::<Vec<_>>();
+    let names =
+        |dimensions: &[super::Dimension]| dimensions.iter().map(|one| one.as_str()).collect::<Vec<_>>();
     let line = |values: &[super::Datum]| {
         let metrics: Vec<Value> = values
             .iter()

@@ -109,7 +109,8 @@ fn text(kind: AlertKind, verdict: &Verdict) -> String {
     let say = ToSay { kind, since, codes: BTreeSet::new(), to: ALL.to_vec() };
     let source = "shop".parse().unwrap();
     let id = BackupId::new(now(), 0);
-    notice(&say, &id, (&source, "s3://backups/prod"), verdict, now(), Some("reports/shop/health/x.json")).text()
+    notice(&say, &id, (&source, "s3://backups/prod"), verdict, now(), Some("reports/shop/health/x.json"))
+        .text()
 }
 
 #[test]
@@ -133,7 +134,10 @@ runbook        https://github.com/pgark/pgark/blob/main/docs/alerts.md#backupnon
     let reminder = text(AlertKind::Reminder, &verdict);
     assert!(reminder.starts_with("pgark: shop has been unhealthy for 1 d 4 h\n\nreason "), "{reminder}");
     let recovered = text(AlertKind::Recovered, &super::tests::verdict(&[]));
-    assert!(recovered.starts_with("pgark: shop is healthy again, after 1 d 4 h\n\nnewest backup "), "{recovered}");
+    assert!(
+        recovered.starts_with("pgark: shop is healthy again, after 1 d 4 h\n\nnewest backup "),
+        "{recovered}"
+    );
     assert!(!recovered.contains("next step"), "{recovered}");
 }
 

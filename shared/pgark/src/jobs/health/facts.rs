@@ -111,9 +111,9 @@ fn open_runs(names: &[RunName]) -> Vec<OpenRun> {
 async fn unfinished_uploads(repository: &Repository, source: &SourceName, facts: &mut Facts) -> Result<()> {
     for tier in Tier::ALL {
         match repository.store().list_unfinished_uploads(&keys::source_prefix(tier, source)).await {
-            Ok(uploads) => facts
-                .unfinished_uploads
-                .extend(uploads.into_iter().map(|upload| Leftover { key: upload.key, since: upload.started })),
+            Ok(uploads) => facts.unfinished_uploads.extend(
+                uploads.into_iter().map(|upload| Leftover { key: upload.key, since: upload.started }),
+            ),
             Err(error) if matches!(error.kind(), ErrorKind::StoreRefused | ErrorKind::StoreFailed) => {
                 facts.not_looked_at.push(format!("unfinished uploads cannot be listed: {error}"));
                 return Ok(());

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::config::Channel;
 use crate::error::{Error, ErrorKind, Exit, Result};
 use crate::health::alerts::AlertKind;
-use crate::health::{GoodBackup, BucketState, Facts, Proof, TierState, Verdict};
+use crate::health::{BucketState, Facts, GoodBackup, Proof, TierState, Verdict};
 use crate::repository::{BackupId, ReportKind, SourceName};
 use crate::runs::{Figures, Outcome, RunError, Summarized, Summary};
 use crate::store::StoreRead as _;
@@ -118,7 +118,9 @@ impl SourceHealth {
             count => format!(" (and {} more)", count - 1),
         };
         let message = format!("{} [{}]{more}", first.message, first.code.as_str());
-        Some(Error::new(ErrorKind::Unhealthy, message).on(format!("source {}", self.source)).hint(&first.hint))
+        Some(
+            Error::new(ErrorKind::Unhealthy, message).on(format!("source {}", self.source)).hint(&first.hint),
+        )
     }
 }
 
@@ -139,20 +141,29 @@ impl HealthReport {
     }
 }
 
-impl Summarized for SourceHealth {
+/// A run looks at one source; of several, the first that is unhealthy says how it ended.
+impl Summarized for HealthReport {
     fn summary(&self) -> Summary {
-        let verdict = &self.verdict;
+        let findings = |source: &SourceHealth| source.verdict.findings.len() as u64;
         let figures = Figures {
-            backups: Some(verdict.figures.good_backups),
-            findings: Some(verdict.findings.len() as u64),
+            backups: Some(self.sources.iter().map(|source| source.verdict.figures.good_backups).sum()),
+            findings: Some(self.sources.iter().map(findings).sum()),
             ..Figures::default()
         };
-        let error = verdict.findings.first().map(|first| RunError {
+        let worst = self.sources.iter().find(|source| !source.verdict.healthy);
+        let told = worst.or(self.sources.first());
+        let first = worst.and_then(|source| source.verdict.findings.first());
+        let error = first.map(|first| RunError {
             code: first.code.as_str().to_owned(),
             message: first.message.clone(),
             hint: Some(first.hint.clone()),
         });
-        let outcome = if verdict.healthy { Outcome::Done } else { Outcome::Unhealthy };
-        Summary { outcome, figures, error, report: self.kept_as.clone(), ..Summary::done() }
+        let outcome = if self.healthy { Outcome::Done } else { Outcome::Unhealthy };
+        let report = told.and_then(|source| source.kept_as.clone());
+        Summary { outcome, figures, error, report, ..Summary::done() }
+    }
+
+    fn failure(&self) -> Option<Error> {
+        self.error()
     }
 }

@@ -1,5 +1,7 @@
 //! The whole job on a folder: what lies in the store comes to the verdict that it should, and is kept and said.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,6 +19,12 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
+/// Distinct, or the reports of one second would be one.
+fn random() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 fn shop() -> SourceName {
     "shop".parse().unwrap()
 }
@@ -31,7 +39,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let store = Some(format!("file://{}", folder.path().display()));
         let flags = RawSettings { store, ..settings };
-        let outside = Outside { now, random: || 7, environment: |_| None };
+        let outside = Outside { now, random, environment: |_| None };
         let needs = Needs { store: true, ..Needs::default() };
         let app = App::load(flags, None, needs, 2, outside).await.unwrap();
         Self { app, folder }
@@ -188,15 +196,13 @@ async fn an_empty_store_is_unhealthy_where_a_source_is_named_and_an_error_else()
     let named = Health { source: Some(shop()), ..Health::default() };
     let report = named.run(&world.app, &stop).await.unwrap();
     assert_eq!(report.exit() as u8, 4);
-    assert_eq!(
-        report.error().unwrap().to_string(),
-        "source shop: there is no good backup [backup.none]"
-    );
+    assert_eq!(report.error().unwrap().to_string(), "source shop: there is no good backup [backup.none]");
 }
 
 #[tokio::test]
 async fn what_the_bucket_is_to_have_is_not_there_in_a_folder() {
-    let settings = RawSettings { health_bucket: Some("lock,versioning".to_owned()), ..RawSettings::default() };
+    let settings =
+        RawSettings { health_bucket: Some("lock,versioning".to_owned()), ..RawSettings::default() };
     let world = World::after_a_fortnight(settings).await;
     let report = world.check().await;
     assert_eq!(codes(&report).0, ["bucket.unprotected", "bucket.unprotected"]);

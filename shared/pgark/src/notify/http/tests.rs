@@ -106,9 +106,12 @@ async fn a_message_arrives_once_with_its_id_and_credentials() {
     let requests = script.requests();
     let [request] = &requests[..] else { panic!("{requests:?}") };
     assert!(request.starts_with("POST /hooks/T0/hunter2?x=1 HTTP/1.1\r\n"), "{request}");
-    for part in
-        ["content-type: application/json", "idempotency-key: run-1", "authorization: Basic dTpodW50ZXIy", "{\"a\":1}"]
-    {
+    for part in [
+        "content-type: application/json",
+        "idempotency-key: run-1",
+        "authorization: Basic dTpodW50ZXIy",
+        "{\"a\":1}",
+    ] {
         assert!(request.contains(part), "{part}: {request}");
     }
 }

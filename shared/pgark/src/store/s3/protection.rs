@@ -28,7 +28,10 @@ impl S3Store {
         let answer = self.client().get_object_lock_configuration().bucket(self.bucket()).send().await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) if errors::status(&error) == 404 && errors::code(&error) == "ObjectLockConfigurationNotFoundError" => {
+            Err(error)
+                if errors::status(&error) == 404
+                    && errors::code(&error) == "ObjectLockConfigurationNotFoundError" =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(errors::map(error).on(self.bucket())),

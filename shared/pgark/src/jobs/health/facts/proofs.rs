@@ -46,15 +46,22 @@ struct Times {
 
 /// The last time that a backup was read and nothing wrong was found in it.
 pub(super) async fn verified(repository: &Repository, source: &SourceName, facts: &mut Facts) -> Result<()> {
-    facts.verified = newest(repository, source, ReportKind::Verify, &mut facts.not_looked_at, |report: Verification, key| {
-        let good = report.backups.iter().rev().find(|backup| backup.findings == 0 && backup.objects_read > 0)?;
-        Some(Proof {
-            at: report.finished_at,
-            backup: good.backup.clone(),
-            report: key,
-            recovery_seconds: None,
-        })
-    })
+    facts.verified = newest(
+        repository,
+        source,
+        ReportKind::Verify,
+        &mut facts.not_looked_at,
+        |report: Verification, key| {
+            let good =
+                report.backups.iter().rev().find(|backup| backup.findings == 0 && backup.objects_read > 0)?;
+            Some(Proof {
+                at: report.finished_at,
+                backup: good.backup.clone(),
+                report: key,
+                recovery_seconds: None,
+            })
+        },
+    )
     .await?;
     Ok(())
 }
