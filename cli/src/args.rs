@@ -64,6 +64,14 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Restore a backup into a scratch database, compare, and keep the evidence
     RestoreTest(RestoreTest),
+    /// Say whether each database could be recovered now, from the store alone; exit code 4 if not
+    Health(Health),
+    /// Delete backups by policy; without --apply, only say which and why
+    Prune(Prune),
+    /// Keep a backup whatever the policy says
+    Hold(Hold),
+    /// Leave a held backup to the policy again
+    Release(Release),
     /// Say how each source is: its last backup, its last proofs, sizes and times
     Status(Status),
     /// List the runs of all jobs
@@ -279,6 +287,43 @@ pub(crate) struct RestoreTest {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Prune {
+    /// Delete what the plan says
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Which backups are kept, such as `daily 7, weekly 4, monthly 12, yearly 7` or `last 10` [PGARK_KEEP]
+    #[arg(long, value_name = "RULES")]
+    pub(crate) keep: Option<String>,
+    /// Although more of the good backups would go at once than PGARK_PRUNE_SHARE_MAX allows
+    #[arg(long, requires = "apply")]
+    pub(crate) allow_share: bool,
+    /// Although no good backup would remain
+    #[arg(long, requires = "apply")]
+    pub(crate) allow_no_good: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Hold {
+    /// An id, a unique prefix of one, or `latest`
+    pub(crate) backup: String,
+    /// Why, for whoever comes to it later
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Until the end of this day (in PGARK_TIME_ZONE), or this time: 2027-01-31, 2027-01-31T12:00:00Z [default: until it is released]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Release {
+    /// An id, a unique prefix of one, or `latest`
+    pub(crate) backup: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Status {
     /// Look so far back: 12h, 30d, 8w, or a date
     #[arg(long, value_name = "TIME", default_value = "90d")]
@@ -318,6 +363,16 @@ pub(crate) struct Diff {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Health {
+    /// Keep no report in the store
+    #[arg(long)]
+    pub(crate) no_report: bool,
+    /// Tell nobody, and publish no metrics
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Keys {
     /// File for the secret key; never overwritten [default: pgark-key.txt; with --signing, pgark-signing.key]
     #[arg(value_name = "FILE")]
@@ -354,7 +409,12 @@ impl Args {
             Command::RestoreTest(test) => test.on.clone(),
             _ => None,
         };
+        let keep = match &self.command {
+            Command::Prune(prune) => prune.keep.clone(),
+            _ => None,
+        };
         RawSettings {
+            keep,
             restore_test_url,
             store: global.store.clone(),
             source: global.source.clone(),

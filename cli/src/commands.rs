@@ -14,9 +14,12 @@ mod cost;
 mod diff;
 mod doctor;
 mod fetch;
+mod health;
 mod history;
+mod hold;
 mod keys;
 mod list;
+mod prune;
 mod report;
 mod restore;
 mod restore_test;
@@ -57,6 +60,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
             let needs = Needs { restore_test: true, ..READING };
             Box::pin(restore_test::run(&load(&args, needs).await?, test, json)).await
         }
+        Command::Health(health) => Box::pin(health::run(&open(&args, LOOKING).await?, health, json)).await,
+        Command::Prune(prune) => Box::pin(prune::run(&open(&args, LOOKING).await?, prune, json)).await,
+        Command::Hold(hold) => hold::hold(&open(&args, LOOKING).await?, hold, json).await,
+        Command::Release(release) => hold::release(&open(&args, LOOKING).await?, release, json).await,
         Command::Status(status) => status::run(&open(&args, LOOKING).await?, status, json).await,
         Command::History(history) => history::run(&open(&args, LOOKING).await?, history, json).await,
         Command::Report(report) => report::run(&open(&args, LOOKING).await?, report, json).await,

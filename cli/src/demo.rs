@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &args::Demo, json: bool) -> Result<Exit> {
     let backup = Backup::default().run(&app, &progress, &stop).await;
     progress.finish();
     let backup = backup?;
-    let listed = List::default().run(&app.repository).await?;
+    let listed = List::default().run(&app.repository, (app.outside.now)()).await?;
     if !json {
         commands_print::backup(&backup);
         say(json, "3. pgark list");

@@ -124,6 +124,12 @@ impl ObjectStore {
         Ok(name)
     }
 
+    /// Sets a part of a bucket's configuration, such as `versioning`.
+    pub fn configure(&self, bucket: &str, part: &str, xml: &str) -> anyhow::Result<()> {
+        let request = store_request("PUT", &format!("{}?{part}=", self.bucket_url(bucket)))?;
+        request.body_of_type("application/xml", xml.as_bytes()).send()?.success().map(drop)
+    }
+
     /// Stores an object, bypassing all code under test. The key must need no escaping in a URL.
     pub fn put(&self, bucket: &str, key: &str, body: &[u8]) -> anyhow::Result<()> {
         self.object("PUT", bucket, key)?.body(body).send()?.success().map(drop)

@@ -2,6 +2,7 @@
 
 use pgark::app::App;
 use pgark::jobs::list::{List, ListReport};
+use pgark::retention::Hold;
 use pgark::signature::SignatureCheck;
 use pgark::{Error, ErrorKind, Exit, Result};
 
@@ -16,7 +17,8 @@ pub(crate) async fn run(app: &App, args: &args::List, json: bool) -> Result<Exit
                 .hint("Give daily, weekly, monthly or yearly.")
         })?),
     };
-    let report = List { source: app.settings.source.clone(), tier }.run(&app.repository).await?;
+    let report =
+        List { source: app.settings.source.clone(), tier }.run(&app.repository, (app.outside.now)()).await?;
     output::report(&report, json, print);
     Ok(Exit::Done)
 }
@@ -40,6 +42,11 @@ pub(crate) fn print(report: &ListReport) {
         }));
         output::table(&rows);
     }
+    for backup in &report.backups {
+        if let Some(hold) = &backup.held {
+            output::note(&format!("{}: held{}: {}", backup.id, until(hold), hold.reason.escape_debug()));
+        }
+    }
     if report.signature == SignatureCheck::NotChecked && !report.backups.is_empty() {
         output::note("signatures were not checked: no verification key is set");
     }
@@ -51,4 +58,9 @@ pub(crate) fn print(report: &ListReport) {
             "{run}: no manifest, so it is no backup: a run in progress, or one that failed"
         ));
     }
+}
+
+/// Until when something is held, for people.
+pub(crate) fn until(hold: &Hold) -> String {
+    hold.until.map_or_else(String::new, |until| format!(" until {until:.0}"))
 }

@@ -9,7 +9,7 @@ use crate::output::{self, bytes, count};
 
 pub(crate) async fn run(app: &App, args: &args::Show, json: bool) -> Result<Exit> {
     let job = Show { backup: args.backup.clone(), source: app.settings.source.clone() };
-    let report = job.run(&app.repository).await?;
+    let report = job.run(&app.repository, (app.outside.now)()).await?;
     output::report(&report, json, |report| print(report, args.tables));
     Ok(Exit::Done)
 }
@@ -54,6 +54,13 @@ fn print(report: &ShowReport, with_tables: bool) {
         ("compression", manifest.compression.to_string()),
         ("encryption", encryption),
         ("signature", report.signature.to_string()),
+        (
+            "held",
+            report.held.as_ref().map_or_else(
+                || "no".to_owned(),
+                |hold| format!("yes{}: {}", super::list::until(hold), hold.reason.escape_debug()),
+            ),
+        ),
     ]);
     for missing in &manifest.allow_missing {
         output::warning(&format!("not in the backup: {missing}"));

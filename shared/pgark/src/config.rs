@@ -19,19 +19,24 @@ use crate::store::StoreOptions;
 mod assertions;
 mod file;
 mod problems;
+mod retention;
 mod sources;
 mod store_url;
 mod values;
 mod variables;
+mod watching;
 
 pub(crate) use assertions::problem as assertions_problem;
 pub use assertions::{Assertion, ExpectedValue};
 pub use problems::Problem;
+pub use retention::RetentionSettings;
 pub use sources::{SOURCES, Server, Sources};
 pub use store_url::StoreUrl;
 pub use variables::{
-    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_MEMORY, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, variable,
+    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_MEMORY, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, USER, variable,
 };
+pub(crate) use watching::web_address;
+pub use watching::{BucketFeature, Channel, HealthSettings, MetricsWay, UrlSource, WatchSettings};
 
 use file::File;
 use problems::Problems;
@@ -101,6 +106,8 @@ pub struct Settings {
     pub tier: Option<Tier>,
     /// Tables larger than this are cut.
     pub chunk_bytes: u64,
+    /// What is kept, and what prune may do.
+    pub retention: RetentionSettings,
     /// A custom S3 endpoint.
     pub s3_endpoint: Option<String>,
     /// A custom endpoint for Secrets Manager.
@@ -115,6 +122,8 @@ pub struct Settings {
     pub restore_test_secret: Option<SecretReference>,
     /// What must hold in each restored database.
     pub assertions: Vec<Assertion>,
+    /// Who is told, where metrics go, and what counts as healthy.
+    pub watch: WatchSettings,
     /// In which storage classes the tiers end up.
     pub storage_classes: StorageClasses,
     /// The database, if it is another one than in the connection string: one that was found on a server.
@@ -272,6 +281,15 @@ fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
     if higher.signing_key_file.is_some() || higher.signing_key_secret.is_some() {
         (lower.signing_key_file, lower.signing_key_secret) = (None, None);
     }
+    if higher.slack_url.is_some() || higher.slack_secret.is_some() {
+        (lower.slack_url, lower.slack_secret) = (None, None);
+    }
+    if higher.webhook_url.is_some() || higher.webhook_secret.is_some() {
+        (lower.webhook_url, lower.webhook_secret) = (None, None);
+    }
+    if higher.ping_url.is_some() || higher.ping_secret.is_some() {
+        (lower.ping_url, lower.ping_secret) = (None, None);
+    }
     higher.or(lower)
 }
 
@@ -279,6 +297,8 @@ fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
 fn endpoints_of_layer(mut layer: RawSettings) -> RawSettings {
     layer.s3_endpoint = layer.s3_endpoint.or_else(|| layer.endpoint.clone());
     layer.secrets_endpoint = layer.secrets_endpoint.or_else(|| layer.endpoint.clone());
+    layer.sns_endpoint = layer.sns_endpoint.or_else(|| layer.endpoint.clone());
+    layer.cloudwatch_endpoint = layer.cloudwatch_endpoint.or_else(|| layer.endpoint.clone());
     layer
 }
 
@@ -299,7 +319,9 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
     let lock_timeout = raw.lock_timeout.as_deref().map(values::duration);
     let chunk_bytes = raw.chunk_bytes.as_deref().map(values::size);
     let secret = |text: &Option<String>| text.as_deref().map(str::parse::<SecretReference>);
-    let [s3_endpoint, secrets_endpoint] = endpoints(raw, problems);
+    let general = problems.keep(variable::endpoint, raw.endpoint.as_deref().map(endpoint), ENDPOINT_FIX);
+    let [s3_endpoint, secrets_endpoint] = endpoints(raw, general.as_ref(), problems);
+    let watch_endpoints = watching::endpoints(raw, general.as_ref(), problems);
     let jobs_default = cores.clamp(1, JOBS_DEFAULT_MAX);
     let settings = Settings {
         database_url: raw.database_url.as_deref().map(Secret::new),
@@ -348,6 +370,7 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
         chunk_bytes: problems
             .keep(variable::chunk_bytes, chunk_bytes, "Give bytes, or a size such as 512MiB or 1GiB.")
             .unwrap_or(CHUNK_BYTES_DEFAULT),
+        retention: retention::validate(raw, problems),
         s3_endpoint,
         secrets_endpoint,
         s3_region: raw.s3_region.clone(),
@@ -366,6 +389,7 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
             )
             .unwrap_or_default(),
         assertions: Vec::new(),
+        watch: watching::validate(raw, watch_endpoints, problems),
         database_name: None,
         sources: Sources::default(),
     };
@@ -453,13 +477,26 @@ fn jobs(text: &str) -> Result<NonZeroUsize, &'static str> {
     }
 }
 
+const ENDPOINT_FIX: &str = "Give a URL such as https://account.r2.cloudflarestorage.com.";
+
 /// The endpoints of S3 and of Secrets Manager. A wrong one is told once, by the variable that was set.
-fn endpoints(raw: &RawSettings, problems: &mut Problems) -> [Option<String>; 2] {
-    let fix = "Give a URL such as https://account.r2.cloudflarestorage.com.";
-    let mut keep = |name, text: &Option<String>| problems.keep(name, text.as_deref().map(endpoint), fix);
-    let general = keep(variable::endpoint, &raw.endpoint);
+fn endpoints(raw: &RawSettings, general: Option<&String>, problems: &mut Problems) -> [Option<String>; 2] {
     [(variable::s3_endpoint, &raw.s3_endpoint), (variable::secrets_endpoint, &raw.secrets_endpoint)]
-        .map(|(name, text)| if *text == raw.endpoint { general.clone() } else { keep(name, text) })
+        .map(|(name, text)| endpoint_of(name, text, (raw, general), problems))
+}
+
+/// A service's own endpoint, or the general one.
+fn endpoint_of(
+    name: &str,
+    text: &Option<String>,
+    (raw, general): (&RawSettings, Option<&String>),
+    problems: &mut Problems,
+) -> Option<String> {
+    if *text == raw.endpoint {
+        general.cloned()
+    } else {
+        problems.keep(name, text.as_deref().map(endpoint), ENDPOINT_FIX)
+    }
 }
 
 fn endpoint(text: &str) -> Result<String, &'static str> {

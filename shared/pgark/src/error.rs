@@ -78,6 +78,12 @@ pub enum ErrorKind {
     VerifyFindings,
     /// A verification could not check everything.
     VerifyIncomplete,
+    /// A plan of prune looks like an accident, and was not carried out.
+    PruneRefused,
+    /// Not all that was to be deleted was.
+    PruneIncomplete,
+    /// The backup is not held.
+    HoldMissing,
     /// A file on this machine could not be read or written.
     LocalFile,
     /// The secret does not exist.
@@ -96,6 +102,8 @@ pub enum ErrorKind {
     EmbeddedFailed,
     /// A restored database is not what was backed up, or an assertion about it does not hold.
     RestoreTestFailed,
+    /// A source is unhealthy.
+    Unhealthy,
     /// A record of a run, or of a lease, cannot be read.
     RecordDamaged,
     /// The lease of a run is another's by now.
@@ -123,7 +131,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 47] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -155,6 +163,9 @@ impl ErrorKind {
         Self::SignatureKey,
         Self::SignatureMissing,
         Self::SignatureInvalid,
+        Self::PruneRefused,
+        Self::PruneIncomplete,
+        Self::HoldMissing,
         Self::LocalFile,
         Self::SecretMissing,
         Self::SecretRefused,
@@ -164,6 +175,7 @@ impl ErrorKind {
         Self::EmbeddedMissing,
         Self::EmbeddedFailed,
         Self::RestoreTestFailed,
+        Self::Unhealthy,
         Self::RecordDamaged,
         Self::LeaseLost,
         Self::Internal,
@@ -202,6 +214,9 @@ impl ErrorKind {
             Self::SignatureKey => ("signature.key", Exit::Usage),
             Self::SignatureMissing => ("signature.missing", Exit::Damaged),
             Self::SignatureInvalid => ("signature.invalid", Exit::Damaged),
+            Self::PruneRefused => ("prune.refused", Exit::Failed),
+            Self::PruneIncomplete => ("prune.incomplete", Exit::Failed),
+            Self::HoldMissing => ("hold.missing", Exit::Failed),
             Self::LocalFile => ("file.failed", Exit::Failed),
             Self::SecretMissing => ("secret.missing", Exit::Usage),
             Self::SecretRefused => ("secret.refused", Exit::Failed),
@@ -211,6 +226,7 @@ impl ErrorKind {
             Self::EmbeddedMissing => ("embedded.missing", Exit::Usage),
             Self::EmbeddedFailed => ("embedded.failed", Exit::Failed),
             Self::RestoreTestFailed => ("restore-test.failed", Exit::Damaged),
+            Self::Unhealthy => ("health.unhealthy", Exit::Unhealthy),
             Self::RecordDamaged => ("record.damaged", Exit::Failed),
             Self::LeaseLost => ("lease.lost", Exit::Failed),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),

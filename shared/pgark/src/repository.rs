@@ -15,8 +15,11 @@ use crate::seal::{Compression, Encryption, Identities, SealedWriter, Sealer, Uns
 use crate::signature::{SignatureCheck, VerificationKeys};
 use crate::store::{ByteStream, Store, StoreRead as _, StoreWrite as _};
 
+mod alerts;
 pub mod archive;
+pub mod candidates;
 mod catalog;
+pub mod holds;
 mod id;
 pub mod keys;
 pub mod manifest;
@@ -163,13 +166,30 @@ impl Repository {
     ///
     /// The manifest goes first: from then on it is no backup, whatever of it is left if this fails half way.
     pub async fn remove(&self, backup: &BackupRef) -> Result<()> {
-        self.store.delete(&[backup.key(keys::MANIFEST)]).await?;
-        let prefix = backup.prefix();
-        for upload in self.store.list_unfinished_uploads(&prefix).await? {
+        self.remove_manifest(backup).await?;
+        self.remove_rest(backup).await
+    }
+
+    /// Removes a backup's manifest, which makes it none.
+    pub async fn remove_manifest(&self, backup: &BackupRef) -> Result<()> {
+        self.store.delete(&[backup.key(keys::MANIFEST)]).await
+    }
+
+    /// Removes what is in the folder of something that is no backup. Uploads go first: one that somebody finished
+    /// meanwhile shows as an object after.
+    pub async fn remove_rest(&self, backup: &BackupRef) -> Result<()> {
+        self.abort_uploads(backup).await?;
+        let keys: Vec<_> =
+            self.store.list(&backup.prefix())?.map_ok(|object| object.key).try_collect().await?;
+        self.store.delete(&keys).await
+    }
+
+    /// Aborts the unfinished uploads in a folder.
+    pub async fn abort_uploads(&self, backup: &BackupRef) -> Result<()> {
+        for upload in self.store.list_unfinished_uploads(&backup.prefix()).await? {
             self.store.abort_upload(&upload).await?;
         }
-        let keys: Vec<_> = self.store.list(&prefix)?.map_ok(|object| object.key).try_collect().await?;
-        self.store.delete(&keys).await
+        Ok(())
     }
 }
 

@@ -77,6 +77,15 @@ pub struct UnfinishedUpload {
     pub started: Timestamp,
 }
 
+/// What the store itself does about the deletion of an object: S3's Object Lock. A folder has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ObjectLock {
+    /// Until when it is retained.
+    pub until: Option<Timestamp>,
+    /// Whether it is under a legal hold.
+    pub legal_hold: bool,
+}
+
 /// Reading.
 pub trait StoreRead: Send + Sync {
     /// The store's address, for messages; it holds no secret.
@@ -101,6 +110,9 @@ pub trait StoreRead: Send + Sync {
         &self,
         prefix: &str,
     ) -> impl Future<Output = Result<Vec<UnfinishedUpload>>> + Send;
+
+    /// The store's lock on an object; `None` if it may not be asked for. What is not there has none.
+    fn lock(&self, key: &str) -> impl Future<Output = Result<Option<ObjectLock>>> + Send;
 
     /// Reads a whole small object into memory; [`ErrorKind::ObjectTooLarge`] if it is larger than that.
     fn get_small(&self, key: &str, bytes_max: usize) -> impl Future<Output = Result<Bytes>> + Send {

@@ -214,7 +214,8 @@ impl Backup {
         } else {
             let filter = Filter { source: Some(source.clone()), tier: None };
             let good = app.repository.list(&filter).await?;
-            Tier::for_backup(started, good.iter().map(|backup| (backup.tier, backup.id.time())))
+            let good = good.iter().map(|backup| (backup.tier, backup.id.time()));
+            Tier::for_backup(started, &app.settings.retention.policy.zone, good)
         };
         #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
         let id = BackupId::new(started, (app.outside.random)() as u32);

@@ -1,10 +1,13 @@
 //! Lists backups, newest last. Only reads.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::repository::{BackupId, BackupRef, Filter, Manifest, Repository, SourceName, Tier};
+use crate::retention::Hold;
 use crate::signature::SignatureCheck;
 use crate::store::StoreRead as _;
 
@@ -60,6 +63,8 @@ pub struct BackupLine {
     pub encrypted: bool,
     /// How many warnings it has.
     pub warnings: usize,
+    /// The hold that is on it; `null` if it is not held.
+    pub held: Option<Hold>,
 }
 
 /// A backup whose manifest cannot be read.
@@ -77,7 +82,9 @@ pub struct Unreadable {
 
 impl List {
     /// Runs the job.
-    pub async fn run(&self, repository: &Repository) -> Result<ListReport> {
+    ///
+    /// `now` tells which holds are over.
+    pub async fn run(&self, repository: &Repository, now: Timestamp) -> Result<ListReport> {
         let filter = Filter { source: self.source.clone(), tier: self.tier };
         let found = repository.find(&filter).await?;
         let mut report = ListReport {
@@ -87,9 +94,13 @@ impl List {
             unreadable: Vec::new(),
             incomplete: found.incomplete.iter().map(ToString::to_string).collect(),
         };
+        let mut holds = holds(repository, &found.complete).await?;
         for (backup, manifest) in repository.load_manifests(&found.complete).await {
             match manifest {
-                Ok(manifest) => report.backups.push(line(manifest)),
+                Ok(manifest) => {
+                    let held = holds.remove(&(backup.source, backup.id)).filter(|hold| hold.holds(now));
+                    report.backups.push(line(manifest, held));
+                }
                 Err(error) => report.unreadable.push(unreadable(&backup, &error)),
             }
         }
@@ -97,7 +108,21 @@ impl List {
     }
 }
 
-fn line(manifest: Manifest) -> BackupLine {
+/// The holds on all of these.
+async fn holds(
+    repository: &Repository,
+    backups: &[BackupRef],
+) -> Result<BTreeMap<(SourceName, BackupId), Hold>> {
+    let sources: BTreeSet<&SourceName> = backups.iter().map(|backup| &backup.source).collect();
+    let mut holds = BTreeMap::new();
+    for source in sources {
+        let of_source = repository.holds(source).await?;
+        holds.extend(of_source.into_iter().map(|(backup, hold)| ((source.clone(), backup), hold)));
+    }
+    Ok(holds)
+}
+
+fn line(manifest: Manifest, held: Option<Hold>) -> BackupLine {
     BackupLine {
         id: manifest.id,
         source: manifest.source,
@@ -111,6 +136,7 @@ fn line(manifest: Manifest) -> BackupLine {
         server_version: manifest.server.version,
         encrypted: manifest.encryption.is_some(),
         warnings: manifest.warnings.len(),
+        held,
     }
 }
 

@@ -1,9 +1,11 @@
-//! Shows one backup: its whole manifest and its place. Only reads, and needs no key.
+//! Shows one backup: its whole manifest, its place, and whether it is held. Only reads, and needs no key.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::repository::{Filter, Manifest, Repository, SourceName};
+use crate::retention::Hold;
 use crate::signature::SignatureCheck;
 use crate::store::StoreRead as _;
 
@@ -25,17 +27,23 @@ pub struct ShowReport {
     pub location: String,
     /// Whether the manifest's signature was checked.
     pub signature: SignatureCheck,
+    /// The hold that is on it; `null` if it is not held.
+    pub held: Option<Hold>,
     /// What it holds.
     pub manifest: Manifest,
 }
 
 impl Show {
     /// Runs the job.
-    pub async fn run(&self, repository: &Repository) -> Result<ShowReport> {
+    ///
+    /// `now` tells whether a hold is over.
+    pub async fn run(&self, repository: &Repository, now: Timestamp) -> Result<ShowReport> {
         let filter = Filter { source: self.source.clone(), tier: None };
         let backup = repository.resolve(&self.backup, &filter).await?;
         let manifest = repository.load_manifest(&backup).await?;
         let location = format!("{}/{backup}", repository.store().address());
-        Ok(ShowReport { location, signature: repository.signature_check(), manifest })
+        let (held, _) = repository.hold_on(&backup).await?;
+        let held = held.filter(|hold| hold.holds(now));
+        Ok(ShowReport { location, held, signature: repository.signature_check(), manifest })
     }
 }

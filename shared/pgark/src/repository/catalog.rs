@@ -39,7 +39,7 @@ impl Repository {
     pub async fn find(&self, filter: &Filter) -> Result<Found> {
         let mut refs = Vec::new();
         for tier in Tier::ALL.into_iter().filter(|tier| filter.tier.is_none_or(|only| only == *tier)) {
-            for source in self.sources(tier, filter).await? {
+            for source in self.sources_in(tier, filter).await? {
                 for name in self.store().list_dirs(&keys::source_prefix(tier, &source)).await? {
                     if let Ok(id) = name.parse() {
                         refs.push(BackupRef { id, tier, source: source.clone() });
@@ -68,7 +68,18 @@ impl Repository {
         Ok(found)
     }
 
-    async fn sources(&self, tier: Tier, filter: &Filter) -> Result<Vec<SourceName>> {
+    /// The names under which backups, or what is left of some, lie in the store.
+    pub async fn sources(&self) -> Result<Vec<SourceName>> {
+        let mut sources = Vec::new();
+        for tier in Tier::ALL {
+            sources.extend(self.sources_in(tier, &Filter::default()).await?);
+        }
+        sources.sort_unstable();
+        sources.dedup();
+        Ok(sources)
+    }
+
+    async fn sources_in(&self, tier: Tier, filter: &Filter) -> Result<Vec<SourceName>> {
         if let Some(source) = &filter.source {
             return Ok(vec![source.clone()]);
         }

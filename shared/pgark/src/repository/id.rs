@@ -8,6 +8,8 @@ use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::retention::Zone;
+
 macro_rules! serde_as_text {
     ($type:ty) => {
         impl Serialize for $type {
@@ -110,16 +112,20 @@ impl Tier {
     }
 
     /// The tier of a backup that starts now: the first of a year is yearly, of a month monthly, of a week (from Sunday)
-    /// weekly, any other daily. All in UTC.
+    /// weekly, any other daily. Days are those of the zone.
     ///
     /// `good` are the source's good backups. A backup of a longer tier serves for the shorter ones of its time too, and
     /// what a failed run missed, the next one makes up: if Sunday's failed, Monday's is weekly.
-    pub fn for_backup(now: Timestamp, good: impl IntoIterator<Item = (Self, Timestamp)>) -> Self {
-        let today = now.to_zoned(TimeZone::UTC).date();
+    pub fn for_backup(
+        now: Timestamp,
+        zone: &Zone,
+        good: impl IntoIterator<Item = (Self, Timestamp)>,
+    ) -> Self {
+        let today = zone.date(now);
         let mut due = Self::Yearly;
         let mut have: Vec<_> = good
             .into_iter()
-            .map(|(tier, time)| (tier, time.to_zoned(TimeZone::UTC).date()))
+            .map(|(tier, time)| (tier, zone.date(time)))
             .filter(|(_, date)| *date <= today)
             .collect();
         have.sort_unstable();
@@ -141,7 +147,7 @@ impl Tier {
     }
 
     /// The first day of the year, month, week or day that a date lies in.
-    fn period(self, date: Date) -> Date {
+    pub(crate) fn period(self, date: Date) -> Date {
         match self {
             Self::Yearly => date.first_of_year(),
             Self::Monthly => date.first_of_month(),
@@ -313,7 +319,7 @@ mod tests {
         ];
         for (now, good, tier) in cases {
             let good = good.iter().map(|(tier, time)| (*tier, at(time)));
-            assert_eq!(Tier::for_backup(at(now), good), *tier, "{now}");
+            assert_eq!(Tier::for_backup(at(now), &Zone::UTC, good), *tier, "{now}");
         }
     }
 

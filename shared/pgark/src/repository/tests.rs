@@ -110,10 +110,13 @@ async fn with_a_verification_key_only_signed_manifests_in_their_own_place_are_re
     std::fs::write(manifest, String::from_utf8(json).unwrap().replace("\"rows\": 42", "\"rows\": 43"))
         .unwrap();
     assert_eq!(checking.load_manifest(&here).await.unwrap_err().kind(), ErrorKind::SignatureInvalid);
-    let report = List::default().run(&checking).await.unwrap();
+    let report = List::default().run(&checking, Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!((report.backups.len(), report.unreadable.len()), (0, 5), "marked, each with its code");
     assert_eq!(report.signature, SignatureCheck::Verified);
-    assert_eq!(List::default().run(&repository).await.unwrap().signature, SignatureCheck::NotChecked);
+    assert_eq!(
+        List::default().run(&repository, Timestamp::UNIX_EPOCH).await.unwrap().signature,
+        SignatureCheck::NotChecked
+    );
 }
 
 /// Whoever sees the manifest must find its signature.
@@ -175,7 +178,7 @@ async fn list_and_show_report_without_hiding_damage() {
     commit(&repository, &good).await;
     repository.commit(&bad, b"{\"format_version\": \"2.0\"}".to_vec(), None).await.unwrap();
 
-    let report = List::default().run(&repository).await.unwrap();
+    let report = List::default().run(&repository, Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(report.backups.len(), 1);
     assert_eq!((report.backups[0].rows, report.backups[0].duration_seconds), (42, 90));
     assert_eq!(report.unreadable.len(), 1);
@@ -185,9 +188,12 @@ async fn list_and_show_report_without_hiding_damage() {
     assert_eq!(json["backups"][0]["id"], "20260122T020000Z-aaaa");
 
     let show: Show = serde_json::from_str(r#"{"backup": "latest"}"#).unwrap();
-    let report = show.run(&repository).await.unwrap();
+    let report = show.run(&repository, Timestamp::UNIX_EPOCH).await.unwrap();
     assert!(report.location.ends_with("daily/app/20260122T020000Z-aaaa"), "{}", report.location);
     assert_eq!(report.manifest.server.database, "app");
     let other = Show { backup: "latest".into(), source: Some("web".parse().unwrap()) };
-    assert_eq!(other.run(&repository).await.unwrap_err().kind(), ErrorKind::BackupMissing);
+    assert_eq!(
+        other.run(&repository, Timestamp::UNIX_EPOCH).await.unwrap_err().kind(),
+        ErrorKind::BackupMissing
+    );
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::local::{LocalStore, LocalWriter};
 use super::s3::{S3Store, S3Writer};
 use super::{
-    ByteStream, ObjectInfo, ObjectStream, ObjectWritten, StoreRead, StoreWrite, UnfinishedUpload, check_key,
-    check_prefix,
+    ByteStream, ObjectInfo, ObjectLock, ObjectStream, ObjectWritten, StoreRead, StoreWrite, UnfinishedUpload,
+    check_key, check_prefix,
 };
 use crate::error::Result;
 
@@ -84,6 +84,11 @@ impl StoreRead for Store {
     async fn list_unfinished_uploads(&self, prefix: &str) -> Result<Vec<UnfinishedUpload>> {
         check_prefix(prefix)?;
         each!(self, store => store.list_unfinished_uploads(prefix).await)
+    }
+
+    async fn lock(&self, key: &str) -> Result<Option<ObjectLock>> {
+        check_key(key)?;
+        each!(self, store => store.lock(key).await)
     }
 }
 

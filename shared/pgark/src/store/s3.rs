@@ -25,13 +25,16 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Region, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::types::ChecksumAlgorithm;
+use tokio::sync::OnceCell;
 
 use super::StoreOptions;
 use crate::error::{Error, ErrorKind, Result};
 
 mod errors;
+mod lock;
 mod multipart;
 mod parts;
+mod protection;
 mod read;
 mod resume;
 mod write;
@@ -63,6 +66,7 @@ struct Inner {
     creates: AtomicU64,
     checksums: AtomicBool,
     conditional_creates: AtomicBool,
+    locks_readable: OnceCell<bool>,
 }
 
 impl S3Store {
@@ -113,6 +117,7 @@ impl S3Store {
                 creates: AtomicU64::new(0),
                 checksums: AtomicBool::new(checksums),
                 conditional_creates: AtomicBool::new(true),
+                locks_readable: OnceCell::new(),
             }),
         })
     }

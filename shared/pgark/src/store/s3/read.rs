@@ -8,9 +8,9 @@ use aws_sdk_s3::types::Object;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use super::{S3Store, errors, resume};
+use super::{S3Store, errors, lock, resume};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{ByteStream, ObjectInfo, ObjectStream, StoreRead, UnfinishedUpload};
+use crate::store::{ByteStream, ObjectInfo, ObjectLock, ObjectStream, StoreRead, UnfinishedUpload};
 
 impl StoreRead for S3Store {
     fn address(&self) -> String {
@@ -93,6 +93,10 @@ impl StoreRead for S3Store {
             (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
         }
     }
+
+    async fn lock(&self, key: &str) -> Result<Option<ObjectLock>> {
+        lock::of(self, key).await
+    }
 }
 
 struct Listing {
@@ -136,7 +140,7 @@ fn length(bytes: Option<i64>) -> u64 {
     bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
 }
 
-fn timestamp(time: Option<&DateTime>) -> Result<Timestamp> {
+pub(super) fn timestamp(time: Option<&DateTime>) -> Result<Timestamp> {
     let wrong = || Error::new(ErrorKind::StoreFailed, "the store gave no valid time");
     let time = time.ok_or_else(wrong)?;
     let nanoseconds = i32::try_from(time.subsec_nanos()).map_err(|_| wrong())?;
