@@ -106,6 +106,11 @@ impl ObjectStore {
         REGION
     }
 
+    /// The variables by which AWS's SDKs take its credentials, for a process that is to be started before a server is.
+    pub fn credentials() -> [(&'static str, &'static str); 3] {
+        [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY), ("AWS_REGION", REGION)]
+    }
+
     /// The variables by which AWS's SDKs, and so our programs, find the server.
     pub fn environment(&self) -> [(&'static str, String); 4] {
         [
@@ -128,6 +133,31 @@ impl ObjectStore {
     pub fn configure(&self, bucket: &str, part: &str, xml: &str) -> anyhow::Result<()> {
         let request = store_request("PUT", &format!("{}?{part}=", self.bucket_url(bucket)))?;
         request.body_of_type("application/xml", xml.as_bytes()).send()?.success().map(drop)
+    }
+
+    /// Creates a bucket with Object Lock, whose name starts with `prefix` and that no other test has.
+    pub fn create_bucket_with_lock(&self, prefix: &str) -> anyhow::Result<String> {
+        let name = format!("{prefix}-{}-{}", std::process::id(), unique_number());
+        let request = Request::new("PUT", &self.bucket_url(&name))?;
+        let request = request.header("x-amz-bucket-object-lock-enabled", "true");
+        let response = request.sign_for_s3(REGION, ACCESS_KEY, SECRET_KEY).send()?;
+        response.success().with_context(|| format!("cannot create bucket {name}"))?;
+        Ok(name)
+    }
+
+    /// Puts headers of Object Lock, such as `x-amz-object-lock-legal-hold`, on a new object.
+    pub fn put_locked(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: &[u8],
+        headers: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let mut request = Request::new("PUT", &format!("{}/{key}", self.bucket_url(bucket)))?;
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        request.sign_for_s3(REGION, ACCESS_KEY, SECRET_KEY).body(body).send()?.success().map(drop)
     }
 
     /// Stores an object, bypassing all code under test. The key must need no escaping in a URL.

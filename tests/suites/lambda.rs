@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 mod duplicates;
 #[path = "lambda/health_check.rs"]
 mod health_check;
+#[path = "lambda/prune.rs"]
+mod prune;
 #[path = "lambda/restore_test.rs"]
 mod restore_test;
 #[path = "lambda/verify.rs"]

@@ -272,7 +272,7 @@ async fn remains_go_once_they_are_old_and_runs_in_progress_stay() {
     now_is(day(21));
 
     let report = world.prune(APPLY).await;
-    let removed: Vec<_> = report
+    let said: Vec<_> = report
         .remains
         .iter()
         .map(|line| (line.place().id.time(), line.objects, line.uploads, line.done))
@@ -284,9 +284,9 @@ async fn remains_go_once_they_are_old_and_runs_in_progress_stay() {
         (day(20), 0, 1, Done::Removed),
         (day(20), 2, 0, Done::Kept),
     ];
-    let mut removed_sorted = removed.clone();
-    removed_sorted.sort_by_key(|(time, objects, ..)| (*time, *objects));
-    assert_eq!(removed_sorted, expected, "{:#?}", report.remains);
+    let mut in_order = said;
+    in_order.sort_by_key(|(time, objects, ..)| (*time, *objects));
+    assert_eq!(in_order, expected, "{:#?}", report.remains);
     assert!(!temporary.exists() && !in_backup.exists());
     assert!(world.path(&place.key(keys::MANIFEST)).exists());
     assert_eq!(world.left().await, ["2026-01-20"]);
