@@ -30,9 +30,13 @@ pub(crate) struct Global {
     /// Where backups are kept: s3://bucket/prefix or file:///folder [PGARK_STORE]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
-    /// Name of the database in the store [PGARK_SOURCE; default: the database's own]
+    /// Name of the database in the store, or which of the sources in the settings [PGARK_SOURCE; default: the database's
+    /// own, or all sources]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) source: Option<String>,
+    /// What is to be done once, such as a scheduled time: skip the job if a run of this slot has done it
+    #[arg(long, global = true, value_name = "SLOT")]
+    pub(crate) slot: Option<String>,
     /// Connections and objects at the same time [PGARK_JOBS; default: the cores, at most 4]
     #[arg(short, long, global = true, value_name = "N")]
     pub(crate) jobs: Option<String>,
@@ -66,6 +70,14 @@ pub(crate) enum Command {
     Hold(Hold),
     /// Leave a held backup to the policy again
     Release(Release),
+    /// Say how each source is: its last backup, its last proofs, sizes and times
+    Status(Status),
+    /// List the runs of all jobs
+    History(History),
+    /// Write a page about all sources
+    Report(Report),
+    /// Forecast what a month costs at Amazon
+    Cost(Cost),
     /// Say what changed between two backups
     Diff(Diff),
     /// Make an age key pair, or one that signs
@@ -308,6 +320,36 @@ pub(crate) struct Release {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
 }
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Status {
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct History {
+    /// Only this job
+    #[arg(long, value_name = "JOB", value_parser = ["backup", "verify", "restore-test", "prune", "health"])]
+    pub(crate) job: Option<String>,
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Report {
+    /// The file to write: one page that needs no network
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: PathBuf,
+    /// Look so far back: 12h, 30d, 8w, or a date
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    pub(crate) since: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Cost {}
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Diff {

@@ -2,23 +2,28 @@
 
 use std::path::Path;
 
-use pgark::app::{App, Outside};
+use pgark::app::{App, Outside, Trigger};
 use pgark::config::{CONFIG_FILE, Needs};
 use pgark::{Error, ErrorKind, Exit, Result};
 
 use crate::args::{Args, Command};
 
+mod answer;
 mod backup;
+mod cost;
 mod diff;
 mod doctor;
 mod fetch;
+mod history;
 mod hold;
 mod keys;
 mod list;
 mod prune;
+mod report;
 mod restore;
 mod restore_test;
 mod show;
+mod status;
 mod verify;
 
 /// How the reports of jobs look, for the demo.
@@ -36,7 +41,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
         Command::Keys(keys) => keys::run(keys, json),
         Command::Demo(demo) => Box::pin(crate::demo::run(demo, json)).await,
         Command::Backup(backup) => {
-            let app = open(&args, BACKING_UP).await?;
+            let app = load(&args, BACKING_UP).await?;
             Box::pin(backup::run(&app, backup, json)).await
         }
         Command::Doctor(_) => {
@@ -45,18 +50,22 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
         }
         Command::List(list) => list::run(&open(&args, LOOKING).await?, list, json).await,
         Command::Show(show) => show::run(&open(&args, LOOKING).await?, show, json).await,
-        Command::Verify(verify) => Box::pin(verify::run(&open(&args, READING).await?, verify, json)).await,
+        Command::Verify(verify) => Box::pin(verify::run(&load(&args, READING).await?, verify, json)).await,
         Command::Fetch(fetch) => Box::pin(fetch::run(&open(&args, READING).await?, fetch, json)).await,
         Command::Restore(restore) => {
             Box::pin(restore::run(&open(&args, READING).await?, restore, json)).await
         }
         Command::RestoreTest(test) => {
             let needs = Needs { restore_test: true, ..READING };
-            Box::pin(restore_test::run(&open(&args, needs).await?, test, json)).await
+            Box::pin(restore_test::run(&load(&args, needs).await?, test, json)).await
         }
-        Command::Prune(prune) => Box::pin(prune::run(&open(&args, LOOKING).await?, prune, json)).await,
+        Command::Prune(prune) => Box::pin(prune::run(&load(&args, LOOKING).await?, prune, json)).await,
         Command::Hold(hold) => hold::hold(&open(&args, LOOKING).await?, hold, json).await,
         Command::Release(release) => hold::release(&open(&args, LOOKING).await?, release, json).await,
+        Command::Status(status) => status::run(&open(&args, LOOKING).await?, status, json).await,
+        Command::History(history) => history::run(&open(&args, LOOKING).await?, history, json).await,
+        Command::Report(report) => report::run(&open(&args, LOOKING).await?, report, json).await,
+        Command::Cost(_) => cost::run(&open(&args, LOOKING).await?, json).await,
         Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
     }
 }
@@ -80,12 +89,31 @@ const LOOKING: Needs = Needs {
 };
 const READING: Needs = Needs { identity: true, ..LOOKING };
 
-/// Reads the settings and opens the store.
-async fn open(args: &Args, needs: Needs) -> Result<App> {
+/// Reads the settings and opens the store, for jobs that run watched: they choose their sources and read secrets.
+async fn load(args: &Args, needs: Needs) -> Result<App> {
     let outside = Outside::real();
     let file = settings_file(args, outside)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    App::open(args.settings(), file.as_deref(), needs, cores, outside).await
+    let app = App::load(args.settings(), file.as_deref(), needs, cores, outside).await?;
+    Ok(app.triggered_by(Trigger { slot: args.global.slot.clone(), by: None }))
+}
+
+/// Reads the settings, those of the source that is meant if they name several, and opens the store.
+async fn open(args: &Args, needs: Needs) -> Result<App> {
+    let app = load(args, needs).await?;
+    let sources = &app.settings.sources;
+    let app = match &app.settings.source {
+        Some(source) if !sources.is_empty() => app.for_source(source).await?,
+        None if !sources.is_empty() && needs.database => {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "the settings name several sources, and this is for one",
+            )
+            .hint(format!("Give one by --source. They are: {}.", sources.names())));
+        }
+        _ => app,
+    };
+    app.unlocked().await
 }
 
 /// The text of the settings file. One that was named must be there.

@@ -3,8 +3,10 @@
 mod args;
 mod commands;
 mod demo;
+mod html_report;
 mod output;
 mod progress;
+mod sparkline;
 mod stop;
 
 use std::process::ExitCode;

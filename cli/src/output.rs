@@ -147,6 +147,22 @@ pub(crate) fn bytes(number: u64) -> String {
     indicatif::BinaryBytes(number).to_string()
 }
 
+/// `0.0123 USD`, with as many digits as it takes to see something.
+pub(crate) fn usd(amount: f64) -> String {
+    if amount == 0.0 || amount >= 0.01 { format!("{amount:.2} USD") } else { format!("{amount:.6} USD") }
+}
+
+/// How long ago something was: `3h`, `12d`.
+pub(crate) fn ago(seconds: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a span of time, in whole minutes
+    let minutes = (seconds.max(0.0) / 60.0) as u64;
+    match minutes {
+        0..60 => format!("{minutes}m"),
+        60..2880 => format!("{}h", minutes / 60),
+        _ => format!("{}d", minutes / 1440),
+    }
+}
+
 /// `1.2 s`, or `3m 20s`
 pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 60.0 {

@@ -16,6 +16,8 @@ use pgark_tests::{
 };
 use serde_json::{Value, json};
 
+#[path = "lambda/duplicates.rs"]
+mod duplicates;
 #[path = "lambda/prune.rs"]
 mod prune;
 #[path = "lambda/restore_test.rs"]

@@ -4,6 +4,7 @@ use pgark::app::App;
 use pgark::jobs::backup::{Backup, BackupReport, Roles};
 use pgark::{Exit, Result};
 
+use super::answer;
 use crate::args;
 use crate::output::{self, bytes, count, duration};
 use crate::progress::BackupProgress;
@@ -21,11 +22,9 @@ pub(crate) async fn run(app: &App, args: &args::Backup, json: bool) -> Result<Ex
         role_passwords: args.role_passwords,
     };
     let progress = BackupProgress::new(json);
-    let report = job.run(app, &progress, &stop::token()).await;
+    let answer = job.watched(app, &progress, &stop::token()).await;
     progress.finish();
-    let report = report?;
-    output::report(&report, json, print);
-    Ok(Exit::Done)
+    answer::give(&answer?, json, print, |_| Exit::Done)
 }
 
 pub(crate) fn print(report: &BackupReport) {

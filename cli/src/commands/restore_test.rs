@@ -8,6 +8,7 @@ use pgark::jobs::restore_test::{
 };
 use pgark::{Exit, Result};
 
+use super::answer;
 use crate::args;
 use crate::output::{self, bytes, count, duration};
 use crate::progress::RestoreProgress;
@@ -16,11 +17,13 @@ use crate::stop;
 pub(crate) async fn run(app: &App, args: &args::RestoreTest, json: bool) -> Result<Exit> {
     let job = RestoreTest { backup: args.backup.clone(), ..RestoreTest::default() };
     let progress = Arc::new(RestoreProgress::of_unknown_size(json));
-    let report = job.run(app, Arc::clone(&progress) as _, &stop::token()).await;
+    let answer = job.watched(app, Arc::clone(&progress) as _, &stop::token()).await;
     progress.finish();
-    let report = report?;
-    output::report(&report, json, |report| print(report, &app.settings));
-    Ok(if report.result == TestResult::Passed { Exit::Done } else { Exit::Damaged })
+    let exit = |report: &RestoreTestReport| match report.result {
+        TestResult::Passed => Exit::Done,
+        _ => Exit::Damaged,
+    };
+    answer::give(&answer?, json, |report| print(report, &app.settings), exit)
 }
 
 fn print(report: &RestoreTestReport, settings: &pgark::config::Settings) {

@@ -4,6 +4,7 @@ use pgark::app::App;
 use pgark::jobs::verify::{BackupLine, Finding, Level, Share, SourceReport, Verify, VerifyReport};
 use pgark::{Error, ErrorKind, Exit, Result};
 
+use super::answer;
 use crate::args::{self, VerifyLevel};
 use crate::output::{self, bytes, count};
 use crate::progress::VerifyProgress;
@@ -16,7 +17,7 @@ pub(crate) async fn run(app: &App, args: &args::Verify, json: bool) -> Result<Ex
     });
     let job = Verify {
         backup: args.backup.clone(),
-        source: app.settings.source.clone(),
+        source: None,
         level: args.level.map(|level| match level {
             VerifyLevel::Stored => Level::Stored,
             VerifyLevel::Content => Level::Content,
@@ -25,11 +26,9 @@ pub(crate) async fn run(app: &App, args: &args::Verify, json: bool) -> Result<Ex
         no_report: args.no_report,
     };
     let progress = VerifyProgress::new(json);
-    let report = job.run(app, &progress, &stop::token()).await;
+    let answer = job.watched(app, &progress, &stop::token()).await;
     progress.finish();
-    let report = report?;
-    output::report(&report, json, print);
-    Ok(report.exit())
+    answer::give(&answer?, json, print, VerifyReport::exit)
 }
 
 pub(crate) fn print(report: &VerifyReport) {

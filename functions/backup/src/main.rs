@@ -21,7 +21,7 @@ const NEEDS: Needs = Needs {
 #[tokio::main]
 async fn main() -> ExitCode {
     pgark::lambda::serve(NEEDS, async |job: Backup, app: &App, stop: &CancellationToken| {
-        job.run(app, &(), stop).await
+        job.watched(app, &(), stop).await?.or_failure()
     })
     .await
 }

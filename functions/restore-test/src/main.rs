@@ -24,11 +24,7 @@ const NEEDS: Needs = Needs {
 #[tokio::main]
 async fn main() -> ExitCode {
     pgark::lambda::serve(NEEDS, async |job: RestoreTest, app: &App, stop: &CancellationToken| {
-        let report = job.run(app, Arc::new(Silent), stop).await?;
-        match report.failure() {
-            None => Ok(report),
-            Some(failure) => Err(failure),
-        }
+        job.watched(app, Arc::new(Silent), stop).await?.or_failure()
     })
     .await
 }

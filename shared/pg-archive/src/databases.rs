@@ -53,6 +53,41 @@ pub async fn all(session: &Session) -> Result<Vec<Database>> {
     databases.collect()
 }
 
+/// A database of a server, and why nobody should back it up, if there is a reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its name.
+    pub name: String,
+    /// Lowercase, without a full stop.
+    pub obstacle: Option<&'static str>,
+}
+
+/// All databases of the server in the order of their names, templates and those that cannot be connected to included.
+///
+/// A template may be copied by everybody and changes seldom; `datconnlimit` -2 marks a database whose removal was
+/// interrupted (manual, catalog pg_database; `DATCONNLIMIT_INVALID_DB`).
+///
+/// # Errors
+/// When the catalogs cannot be read.
+pub async fn candidates(session: &Session) -> Result<Vec<Candidate>> {
+    let sql = "SELECT datname AS name, datistemplate AS template, datallowconn AS connectable, \
+               datconnlimit = -2 AS broken FROM pg_catalog.pg_database ORDER BY datname COLLATE \"C\"";
+    let rows = session.rows(sql).await?;
+    let candidates = rows.iter().map(|row| {
+        let obstacle = if row.flag("broken")? {
+            Some("its removal was interrupted")
+        } else if row.flag("template")? {
+            Some("a template")
+        } else if !row.flag("connectable")? {
+            Some("it allows no connections")
+        } else {
+            None
+        };
+        Ok(Candidate { name: row.string("name")?, obstacle })
+    });
+    candidates.collect()
+}
+
 /// The statement that writes a comment on a database, or takes it off.
 pub fn comment(database: &str, text: Option<&str>) -> String {
     let text = text.map_or_else(|| "NULL".to_owned(), literal);

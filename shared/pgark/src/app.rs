@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::config::{LIBPQ_HOST, Needs, Origins, RawSettings, Settings};
+use crate::config::{LAMBDA_MEMORY, LIBPQ_HOST, Needs, Origins, RawSettings, Server, Settings};
+use crate::cost;
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::Repository;
+use crate::repository::{Repository, SourceName};
 use crate::seal::Identities;
 use crate::secret::Secret;
 use crate::secrets::{self, SecretReference, Secrets};
@@ -36,7 +37,23 @@ fn random() -> u64 {
     getrandom::u64().expect("the system gives random numbers")
 }
 
+/// What set a job going.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trigger {
+    /// The scheduled time, or the user's own name for what is to be done once; none by hand.
+    pub slot: Option<String>,
+    /// The request id of the function, instead of the machine's name.
+    pub by: Option<String>,
+}
+
+/// The name of this machine, if it tells.
+pub fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// Settings, repository and the world.
+#[derive(Clone)]
 pub struct App {
     /// The settings.
     pub settings: Settings,
@@ -44,8 +61,12 @@ pub struct App {
     pub repository: Repository,
     /// The world.
     pub outside: Outside,
+    /// What set the job going.
+    pub trigger: Trigger,
     /// Which settings the job uses.
     needs: Needs,
+    /// Whether all that is needed and in secrets has been read.
+    unlocked: bool,
 }
 
 impl App {
@@ -60,10 +81,20 @@ impl App {
         cores: usize,
         outside: Outside,
     ) -> Result<Self> {
-        let app = Self::load(flags, file, needs, cores, outside).await?;
-        match Secrets::open(&app.settings, needs).await? {
-            Some(secrets) => app.with_secrets(&secrets).await,
-            None => Ok(app),
+        Self::load(flags, file, needs, cores, outside).await?.unlocked().await
+    }
+
+    /// The same app, with all that it needs and that is in secrets; they are read now, unless they were before.
+    ///
+    /// # Errors
+    /// As [`with_secrets`](Self::with_secrets).
+    pub async fn unlocked(&self) -> Result<Self> {
+        if self.unlocked {
+            return Ok(self.clone());
+        }
+        match Secrets::open(&self.settings, self.needs).await? {
+            Some(secrets) => self.with_secrets(&secrets).await,
+            None => Ok(Self { unlocked: true, ..self.clone() }),
         }
     }
 
@@ -80,7 +111,7 @@ impl App {
         let settings = Settings::load(Origins { flags, environment: &environment, file, cores }, needs)?;
         let store = Store::open(settings.store()?, &settings.store_options((outside.random)())).await?;
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
-        Ok(Self { settings, repository, outside, needs })
+        Ok(Self { settings, repository, outside, trigger: Trigger::default(), needs, unlocked: false })
     }
 
     /// The same app, with all that it needs and that is in secrets.
@@ -103,7 +134,7 @@ impl App {
             let identities = Identities::parse(secrets.read(&reference).await?.expose());
             settings = settings.with_identities(identities.map_err(|e| e.on(reference.id()))?);
         }
-        Ok(Self { settings, repository: self.repository.clone(), outside: self.outside, needs: self.needs })
+        Ok(Self { settings, unlocked: true, ..self.clone() })
     }
 
     async fn url(&self, secrets: &Secrets, reference: &SecretReference) -> Result<Secret> {
@@ -115,8 +146,31 @@ impl App {
     /// The same app in another world.
     #[must_use]
     pub fn in_world(&self, outside: Outside) -> Self {
-        let (settings, repository) = (self.settings.clone(), self.repository.clone());
-        Self { settings, repository, outside, needs: self.needs }
+        Self { outside, ..self.clone() }
+    }
+
+    /// The same app, set going by something.
+    #[must_use]
+    pub fn triggered_by(&self, trigger: Trigger) -> Self {
+        Self { trigger, ..self.clone() }
+    }
+
+    /// The same app, told which source is meant; as by `--source`.
+    #[must_use]
+    pub fn naming(&self, source: SourceName) -> Self {
+        Self { settings: self.settings.naming(source), ..self.clone() }
+    }
+
+    /// What the database is called in keys, known before it is connected to: the setting, or the name of the database
+    /// in the connection string.
+    ///
+    /// # Errors
+    /// When neither is set, or the connection string is wrong, or in a secret that has not been read.
+    pub fn source(&self) -> Result<SourceName> {
+        match &self.settings.source {
+            Some(source) => Ok(source.clone()),
+            None => Ok(SourceName::of_database(self.database()?.database())),
+        }
     }
 
     /// Understands a connection string, with what the environment adds to it as for libpq.
@@ -135,6 +189,47 @@ impl App {
     /// # Errors
     /// When no database is set, or its connection string is wrong.
     pub fn database(&self) -> Result<Target> {
-        self.target(self.settings.database_url()?.expose())
+        let target = self.target(self.settings.database_url()?.expose())?;
+        Ok(match &self.settings.database_name {
+            Some(name) => target.with_database(name),
+            None => target,
+        })
+    }
+
+    /// What it costs that this function runs for so long; nothing where no function runs.
+    pub fn compute_usd(&self, seconds: f64) -> f64 {
+        let memory_mb = (self.outside.environment)(LAMBDA_MEMORY).and_then(|text| text.parse().ok());
+        memory_mb.map_or(0.0, |memory_mb| cost::prices().function(memory_mb, seconds, std::env::consts::ARCH))
+    }
+
+    /// The app of one source: with the settings of its table, or of its server's; without either it is this one, told
+    /// which source is meant. Secrets are not read.
+    ///
+    /// # Errors
+    /// When its store cannot be opened.
+    pub async fn for_source(&self, source: &SourceName) -> Result<Self> {
+        self.with_settings(self.settings.of_source(source)).await
+    }
+
+    /// The app of a server, whose databases are to be found.
+    ///
+    /// # Errors
+    /// When its store cannot be opened.
+    pub async fn for_server(&self, name: &SourceName, server: &Server) -> Result<Self> {
+        self.with_settings(Settings::of_server(server, name)).await
+    }
+
+    async fn with_settings(&self, settings: Settings) -> Result<Self> {
+        let random = (self.outside.random)();
+        let same_store = settings.store()? == self.settings.store()?
+            && settings.s3_endpoint == self.settings.s3_endpoint
+            && settings.s3_region == self.settings.s3_region;
+        let store = if same_store {
+            self.repository.store().clone()
+        } else {
+            Store::open(settings.store()?, &settings.store_options(random)).await?
+        };
+        let repository = Repository::new(store).signed_by(settings.verification_keys()?);
+        Ok(Self { settings, repository, unlocked: false, ..self.clone() })
     }
 }

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cost::StorageClasses;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{SourceName, Tier};
 use crate::seal::{Compression, Encryption, Identities};
@@ -19,6 +20,7 @@ mod assertions;
 mod file;
 mod problems;
 mod retention;
+mod sources;
 mod store_url;
 mod values;
 mod variables;
@@ -27,12 +29,15 @@ pub(crate) use assertions::problem as assertions_problem;
 pub use assertions::{Assertion, ExpectedValue};
 pub use problems::Problem;
 pub use retention::RetentionSettings;
+pub use sources::{SOURCES, Server, Sources};
 pub use store_url::StoreUrl;
 pub use variables::{
-    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, USER, variable,
+    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_MEMORY, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, USER, variable,
 };
 
+use file::File;
 use problems::Problems;
+use sources::RawSources;
 
 /// Chunks of tables are of this size unless set: large enough to be few, small enough to be tried again.
 const CHUNK_BYTES_DEFAULT: u64 = 1 << 30;
@@ -57,6 +62,13 @@ pub struct Needs {
     pub identity: bool,
     /// The server for restore tests, if it is in a secret.
     pub restore_test: bool,
+}
+
+impl Needs {
+    /// What is needed where several databases are looked after, outside of their tables.
+    fn of_no_database(self) -> Self {
+        Self { store: self.store, ..Self::default() }
+    }
 }
 
 /// Validated settings.
@@ -107,6 +119,12 @@ pub struct Settings {
     pub restore_test_secret: Option<SecretReference>,
     /// What must hold in each restored database.
     pub assertions: Vec<Assertion>,
+    /// In which storage classes the tiers end up.
+    pub storage_classes: StorageClasses,
+    /// The database, if it is another one than in the connection string: one that was found on a server.
+    pub database_name: Option<String>,
+    /// The databases to look after, if they are several. Then `source` is the one that is meant, if not all are.
+    pub sources: Sources,
 }
 
 /// Where settings come from.
@@ -130,14 +148,30 @@ impl Settings {
     /// As [`load`](Self::load), with the problems one by one.
     pub fn resolve(origins: Origins<'_>, needs: Needs) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
-        let (file, assertions) =
+        let File { settings: file, assertions, mut sources } =
             origins.file.map(|text| file::parse(text, &mut problems)).unwrap_or_default();
         let mut environment = RawSettings::from_environment(origins.environment);
         let region = || (origins.environment)("AWS_DEFAULT_REGION").filter(|region| !region.is_empty());
         environment.s3_region = environment.s3_region.or_else(region);
-        let layers = [origins.flags, environment, file].map(endpoints_of_layer);
-        let raw = layers.into_iter().reduce(over).unwrap_or_default();
-        let settings = Settings { assertions, ..validate(&raw, needs, origins.cores, &mut problems) };
+        if let Some(text) = (origins.environment)(SOURCES).filter(|text| !text.trim().is_empty()) {
+            sources = RawSources::of_variable(&text, &mut problems);
+        }
+        // Somebody who names a database means that one.
+        if origins.flags.database_url.is_some() {
+            sources = RawSources::default();
+        }
+        let [flags, environment, file] = [origins.flags, environment, file].map(endpoints_of_layer);
+        let raw = over(flags.clone(), over(environment.clone(), file.clone()));
+        let own_needs = if sources.is_empty() { needs } else { needs.of_no_database() };
+        let settings = validate(&raw, own_needs, origins.cores, &mut problems);
+        let outside = sources::Outside {
+            flags: &flags,
+            environment: &environment,
+            file: &file,
+            assertions: &assertions,
+        };
+        let sources = sources.validate(&outside, needs, origins.cores, &mut problems);
+        let settings = Settings { assertions, sources, ..settings };
         if problems.0.is_empty() { Ok(settings) } else { Err(problems.0) }
     }
 
@@ -329,7 +363,16 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
             secret(&raw.restore_test_secret),
             SecretReference::RULE,
         ),
+        storage_classes: problems
+            .keep(
+                variable::storage_classes,
+                raw.storage_classes.as_deref().map(str::parse::<StorageClasses>),
+                StorageClasses::FORM,
+            )
+            .unwrap_or_default(),
         assertions: Vec::new(),
+        database_name: None,
+        sources: Sources::default(),
     };
     requirements(raw, needs, problems);
     settings

@@ -102,6 +102,10 @@ pub enum ErrorKind {
     EmbeddedFailed,
     /// A restored database is not what was backed up, or an assertion about it does not hold.
     RestoreTestFailed,
+    /// A record of a run, or of a lease, cannot be read.
+    RecordDamaged,
+    /// The lease of a run is another's by now.
+    LeaseLost,
     /// PostgreSQL, or the archive itself.
     Archive(pg_archive::ErrorKind),
     /// A fault in pgark itself.
@@ -125,7 +129,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -169,6 +173,8 @@ impl ErrorKind {
         Self::EmbeddedMissing,
         Self::EmbeddedFailed,
         Self::RestoreTestFailed,
+        Self::RecordDamaged,
+        Self::LeaseLost,
         Self::Internal,
     ];
 
@@ -217,6 +223,8 @@ impl ErrorKind {
             Self::EmbeddedMissing => ("embedded.missing", Exit::Usage),
             Self::EmbeddedFailed => ("embedded.failed", Exit::Failed),
             Self::RestoreTestFailed => ("restore-test.failed", Exit::Damaged),
+            Self::RecordDamaged => ("record.damaged", Exit::Failed),
+            Self::LeaseLost => ("lease.lost", Exit::Failed),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),
             Self::Internal => ("internal", Exit::Failed),
         }
@@ -331,6 +339,19 @@ impl Error {
     /// What failed, without the object.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// Object, message and all causes, for places that keep one text. Some errors repeat what is underneath them: that
+    /// is said once.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        for cause in std::iter::successors(self.source(), |&cause| cause.source()) {
+            let cause = cause.to_string();
+            if !text.contains(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        text
     }
 
     /// What to do, if known.

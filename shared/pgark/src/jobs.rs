@@ -2,11 +2,14 @@
 
 pub mod backup;
 pub mod compare;
+pub mod cost;
 pub mod diff;
 pub mod doctor;
 pub mod fetch;
+pub mod history;
 pub mod hold;
 pub mod list;
+pub mod overview;
 pub mod prune;
 pub mod restore;
 pub mod restore_test;

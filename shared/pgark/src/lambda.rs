@@ -1,8 +1,8 @@
 //! The Lambda side of every function: settings and clients once, then one job for each event.
 //!
 //! The only place that knows the Lambda runtime. A function gives the settings it needs and what it does; this reads the
-//! settings in the init phase, and for each invocation parses the event, reads the secrets anew, runs the job
-//! under the invocation's [`deadline`], and answers with the report or with our error code and one line.
+//! settings in the init phase, and for each invocation parses the event, runs the job, which reads the secrets it needs
+//! anew, under the invocation's [`deadline`], and answers with the report or with our error code and one line.
 //! What is done is left to [`crate::jobs`].
 
 use std::any::Any;
@@ -12,16 +12,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use lambda_runtime::{Context, LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::app::{App, Outside};
+use crate::app::{App, Outside, Trigger};
 use crate::config::{LAMBDA_RUNTIME_API, Needs, RawSettings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::repository::SourceName;
 use crate::secrets::Secrets;
 
 mod deadline;
@@ -30,6 +31,7 @@ mod failure;
 mod logging;
 
 use deadline::Deadline;
+use event::Event;
 pub use event::{Arguments, arguments};
 use failure::Failure;
 
@@ -70,7 +72,7 @@ where
 /// What outlives an invocation.
 struct Function {
     app: App,
-    secrets: Option<Secrets>,
+    needs: Needs,
 }
 
 impl Function {
@@ -78,11 +80,15 @@ impl Function {
     async fn init(needs: Needs, outside: Outside) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let app = App::load(RawSettings::default(), None, needs, cores, outside).await?;
-        let secrets = Secrets::open(&app.settings, needs).await?;
-        if needs.database && app.settings.database_secret.is_none() {
+        let sources = &app.settings.sources;
+        if needs.database && sources.is_empty() && app.settings.database_secret.is_none() {
             app.database()?;
         }
-        Ok(Self { app, secrets })
+        let servers = sources.servers.values().map(|server| &server.settings);
+        for settings in sources.databases.values().chain(servers).chain([&app.settings]) {
+            Secrets::open(settings, needs).await?;
+        }
+        Ok(Self { app, needs })
     }
 
     async fn invoke<J, R, F>(&self, event: LambdaEvent<Value>, job: &F) -> Result<Value, Failure>
@@ -93,7 +99,7 @@ impl Function {
     {
         let (event, context) = event.into_parts();
         let span = tracing::info_span!("invocation", request_id = context.request_id);
-        let outcome = self.answer(event, context.deadline, job).instrument(span.clone()).await;
+        let outcome = self.answer(event, &context, job).instrument(span.clone()).await;
         // Lambda throws the answers of scheduled invocations away: the log is where they are found.
         span.in_scope(|| match outcome {
             Ok(report) => {
@@ -104,20 +110,23 @@ impl Function {
         })
     }
 
-    async fn answer<J, R, F>(&self, event: Value, deadline_unix_ms: u64, job: &F) -> Result<Value>
+    async fn answer<J, R, F>(&self, event: Value, context: &Context, job: &F) -> Result<Value>
     where
         J: Arguments,
         R: Serialize,
         F: AsyncFn(J, &App, &CancellationToken) -> Result<R>,
     {
-        let arguments: J = arguments(event)?;
-        let deadline = Deadline::new(Instant::now(), self.time_left(deadline_unix_ms));
+        let Event { job: arguments, source, slot } = event::parse(event)?;
+        let trigger = Trigger { slot, by: Some(context.request_id.clone()) };
+        let app = self.app.triggered_by(trigger);
+        let deadline = Deadline::new(Instant::now(), self.time_left(context.deadline));
         let stop = CancellationToken::new();
         let work = async {
-            let report = match &self.secrets {
-                Some(secrets) => job(arguments, &self.app.with_secrets(secrets).await?, &stop).await?,
-                None => job(arguments, &self.app, &stop).await?,
+            let app = match source {
+                Some(source) => self.naming(&app, source).await?,
+                None => app,
             };
+            let report = job(arguments, &app, &stop).await?;
             serde_json::to_value(report).map_err(|error| {
                 Error::new(ErrorKind::Internal, "the report cannot be written as JSON").because(error)
             })
@@ -129,6 +138,22 @@ impl Function {
         });
         // Boxed, because jobs nest futures deeper than the compiler likes.
         deadline.run(&stop, work.boxed_local()).await
+    }
+
+    /// The app for one source. A function of one database has no other.
+    async fn naming(&self, app: &App, source: SourceName) -> Result<App> {
+        if self.needs.database && app.settings.sources.is_empty() {
+            let own = app.unlocked().await?.source()?;
+            if own != source {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("`source` is {source}, and this function's is {own}"),
+                )
+                .on("event")
+                .hint("Leave it away, or set PGARK_SOURCES to the sources that the function is for."));
+            }
+        }
+        Ok(app.naming(source))
     }
 
     fn time_left(&self, deadline_unix_ms: u64) -> Duration {

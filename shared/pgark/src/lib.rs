@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod config;
+pub mod cost;
 #[cfg(test)]
 mod documentation;
 pub mod embedded;

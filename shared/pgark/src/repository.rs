@@ -26,8 +26,9 @@ pub mod part;
 mod reports;
 
 pub use catalog::{Filter, Found};
+pub(crate) use id::SERVER_BYTES_MAX;
 pub use id::{BackupId, SourceName, Tier};
-pub use keys::{ArchiveFile, ReportKind};
+pub use keys::{ArchiveFile, ReportKind, RunState};
 pub use manifest::{Manifest, ObjectRecord};
 use part::Part;
 

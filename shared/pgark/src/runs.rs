@@ -14,6 +14,19 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::repository::{BackupId, BackupRef, SourceName, Tier};
 
+pub mod answer;
+pub mod lease;
+pub mod sources;
+pub mod store;
+pub mod summary;
+mod turn;
+pub mod watched;
+
+pub use answer::{Answer, Job, SourceOutcome, SourcesReport};
+pub use store::{RunName, Runs};
+pub use summary::{Summarized, Summary};
+pub use watched::{Skipped, Watched, Watcher, watched};
+
 /// The version of the form of records.
 pub const FORMAT_VERSION: &str = "1.0";
 
@@ -113,6 +126,9 @@ pub struct RunRecord {
     pub slot: Option<String>,
     /// The machine, or the request id of the function.
     pub by: Option<String>,
+    /// What went wrong beside the work: what could not be delivered, for instance. Full sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A backup, as a record names it.
@@ -168,7 +184,7 @@ pub struct RunError {
 impl From<&Error> for RunError {
     fn from(error: &Error) -> Self {
         let hint = error.hint_text().map(str::to_owned);
-        Self { code: error.code().to_owned(), message: error.to_string(), hint }
+        Self { code: error.code().to_owned(), message: error.with_causes(), hint }
     }
 }
 
@@ -184,6 +200,11 @@ pub struct RunCost {
 }
 
 impl RunRecord {
+    /// Whether this is the record of an end. A start without one is in progress, or was killed.
+    pub fn has_ended(&self) -> bool {
+        self.finished_at.is_some()
+    }
+
     /// How long the run took.
     pub fn seconds(&self) -> Option<f64> {
         self.finished_at.map(|end| end.duration_since(self.started_at).as_secs_f64())
@@ -193,6 +214,65 @@ impl RunRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A record with something in every field.
+    fn record() -> RunRecord {
+        let run: BackupId = "20261121T020000Z-7k3f".parse().unwrap();
+        RunRecord {
+            format_version: FORMAT_VERSION.to_owned(),
+            pgark_version: "0.1.0".to_owned(),
+            run,
+            job: JobName::RestoreTest,
+            source: "shop".parse().unwrap(),
+            started_at: run.time(),
+            finished_at: Some(run.time()),
+            outcome: Some(Outcome::Damaged),
+            backup: Some(RunBackup { id: run, tier: Tier::Weekly }),
+            figures: Figures { rows: Some(1), recovery_seconds: Some(0.5), ..Figures::default() },
+            error: Some(RunError {
+                code: "restore-test.failed".to_owned(),
+                message: "is not what was backed up".to_owned(),
+                hint: None,
+            }),
+            report: Some("reports/shop/restore-test/20261121T020000Z-7k3f.json".to_owned()),
+            cost: Some(RunCost { storage_month_usd: 0.1, requests_usd: 0.0, compute_usd: 0.01 }),
+            slot: Some("2026-11-21T02:00:00Z".to_owned()),
+            by: Some("db1".to_owned()),
+            warnings: vec!["The ping was not delivered.".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_record_keeps_to_its_schema() {
+        let schema = include_str!("../../../docs/format/run.schema.json");
+        let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+        let mut start = record();
+        (start.finished_at, start.outcome, start.backup, start.error) = (None, None, None, None);
+        (start.report, start.cost, start.slot, start.by) = (None, None, None, None);
+        for record in [record(), start] {
+            let value = serde_json::to_value(&record).unwrap();
+            let faults: Vec<_> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert_eq!(faults, Vec::<String>::new());
+            for field in value.as_object().unwrap().keys() {
+                let mut lacking = value.clone();
+                lacking.as_object_mut().unwrap().remove(field);
+                assert!(!schema.is_valid(&lacking), "{field}");
+            }
+            assert_eq!(serde_json::from_value::<RunRecord>(value).unwrap(), record);
+        }
+        for (pointer, wrong) in [
+            ("/job", "restore"),
+            ("/outcome", "good"),
+            ("/run", "20261121"),
+            ("/started_at", "yesterday"),
+            ("/backup/tier", "hourly"),
+            ("/error/code", "NO CODE"),
+        ] {
+            let mut value = serde_json::to_value(record()).unwrap();
+            *value.pointer_mut(pointer).unwrap() = wrong.into();
+            assert!(!schema.is_valid(&value), "{pointer}");
+        }
+    }
 
     #[test]
     fn names_of_jobs_read_back() {

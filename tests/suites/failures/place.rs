@@ -51,16 +51,24 @@ impl Place {
         variables
     }
 
-    /// Everything in it: whole objects, parts of uploads, temporary files.
+    /// Everything in it but the records of runs and leases: whole objects, parts of uploads, temporary files.
     pub(crate) fn contents(&self) -> Result<Vec<String>> {
         match self {
             Self::Folder(folder) => {
                 let mut files = Vec::new();
-                walk(folder.path(), &mut files)?;
+                for entry in fs::read_dir(folder.path())? {
+                    let path = entry?.path();
+                    if !HISTORY.iter().any(|name| path.ends_with(name)) {
+                        walk(&path, &mut files)?;
+                    }
+                }
                 Ok(files)
             }
             Self::Bucket(server, bucket) => {
                 let mut all = server.keys(bucket)?;
+                all.retain(|key| {
+                    !HISTORY.iter().any(|name| key.starts_with(&format!("some/prefix/{name}/")))
+                });
                 all.extend(self.unfinished_uploads()?);
                 Ok(all)
             }
@@ -101,7 +109,14 @@ impl Place {
     }
 }
 
+/// What every run leaves, also one that failed.
+const HISTORY: [&str; 2] = ["runs", "leases"];
+
 fn walk(folder: &Path, files: &mut Vec<String>) -> Result {
+    if folder.is_file() {
+        files.push(folder.display().to_string());
+        return Ok(());
+    }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {

@@ -82,7 +82,14 @@ impl World {
         self.store.put(&self.bucket, &key.replace('=', "%3D"), bytes)
     }
 
+    /// All keys but those of records of runs and leases, which a failed run leaves too.
     pub(crate) fn keys(&self) -> anyhow::Result<Vec<String>> {
+        let mut keys = self.all_keys()?;
+        keys.retain(|key| !key.starts_with("backups/runs/") && !key.starts_with("backups/leases/"));
+        Ok(keys)
+    }
+
+    pub(crate) fn all_keys(&self) -> anyhow::Result<Vec<String>> {
         self.store.keys(&self.bucket)
     }
 

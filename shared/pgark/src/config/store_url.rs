@@ -20,6 +20,13 @@ pub enum StoreUrl {
     Folder(PathBuf),
 }
 
+impl StoreUrl {
+    /// Whether it is a bucket.
+    pub fn is_s3(&self) -> bool {
+        matches!(self, Self::S3 { .. })
+    }
+}
+
 /// What S3 allows in a key is 1,024 bytes; the rest is for the keys of backups.
 const PREFIX_BYTES_MAX: usize = 100;
 

@@ -101,6 +101,8 @@ settings! {
     restore_test_url = "PGARK_RESTORE_TEST_URL",
     /// Instead of that URL: the name or ARN of a secret in AWS Secrets Manager that holds it.
     restore_test_secret = "PGARK_RESTORE_TEST_SECRET",
+    /// In which storage classes the tiers end up, for estimates of costs.
+    storage_classes = "PGARK_STORAGE_CLASSES",
     /// A custom endpoint for every AWS service that has none of its own.
     endpoint = "AWS_ENDPOINT_URL",
     /// A custom S3 endpoint.
@@ -122,6 +124,9 @@ pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
 /// Who is logged in, for records of what a person decided.
 pub const USER: &str = "USER";
+
+/// The memory of a function in MB; only Lambda and its emulators set it.
+pub const LAMBDA_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// libpq's variable of the host, which a secret without one leaves the host to.
 pub const LIBPQ_HOST: &str = "PGHOST";

@@ -14,6 +14,8 @@ use crate::config::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupWriter;
 use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier};
+use crate::runs::answer::answer;
+use crate::runs::{Answer, Job, JobName, RunCost};
 use crate::seal::Encryption;
 use crate::signature::SigningKey;
 
@@ -94,9 +96,26 @@ pub struct BackupReport {
     pub missing: Vec<String>,
     /// What a user should know.
     pub warnings: Vec<String>,
+    /// What it costs at Amazon, estimated; `null` for a dry run, and in a folder.
+    pub cost: Option<RunCost>,
 }
 
 impl Backup {
+    /// Runs the job on the database that is meant, or on each of several, as [`runs::answer`](crate::runs::answer) does.
+    /// A dry run leaves no record.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), if one database is meant.
+    pub async fn watched(
+        &self,
+        app: &App,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> Result<Answer<BackupReport>> {
+        let job = Job { name: JobName::Backup, recorded: !self.dry_run };
+        answer(app, job, stop, async |app, stop| self.run(app, observer, stop).await).await
+    }
+
     /// Runs the job. `stop` ends it early, with nothing left behind.
     ///
     /// # Errors
@@ -125,7 +144,7 @@ impl Backup {
         // Before the database is read: a key that cannot sign should not be noticed at the end.
         let signer = signer(app)?;
         let dump = Box::pin(Dump::plan(target, options, stop)).await?;
-        let place = match Box::pin(self.place(app, &dump.plan, started)).await {
+        let place = match Box::pin(self.place(app, started)).await {
             Ok(place) => place,
             Err(error) => {
                 dump.abandon().await;
@@ -188,11 +207,8 @@ impl Backup {
     }
 
     /// Where the backup goes. The tier follows from the date and from what there is already.
-    async fn place(&self, app: &App, plan: &Plan, started: Timestamp) -> Result<BackupRef> {
-        let source = match &app.settings.source {
-            Some(source) => source.clone(),
-            None => SourceName::of_database(&plan.server.database),
-        };
+    async fn place(&self, app: &App, started: Timestamp) -> Result<BackupRef> {
+        let source = app.source()?;
         let tier = if let Some(tier) = app.settings.tier {
             tier
         } else {

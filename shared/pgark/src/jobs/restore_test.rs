@@ -23,6 +23,8 @@ use crate::config::Assertion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupReader;
 use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName};
+use crate::runs::answer::answer;
+use crate::runs::{Answer, Job, JobName};
 
 mod assertions;
 mod checks;
@@ -75,6 +77,31 @@ struct Content {
 }
 
 impl RestoreTest {
+    /// Runs the test on the source that is meant, or on each of several. Without sources in the settings, the backup
+    /// tells its own.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), if one source is meant.
+    pub async fn watched(
+        &self,
+        app: &App,
+        progress: Arc<dyn Progress>,
+        stop: &CancellationToken,
+    ) -> Result<Answer<RestoreTestReport>> {
+        let mut test = self.clone();
+        let mut app = match test.source.take() {
+            Some(source) => app.naming(source),
+            None => app.clone(),
+        };
+        if app.settings.source.is_none() && app.settings.sources.is_empty() {
+            let backup = choose::choose(&app.repository, &test.backup, &Filter::default()).await?;
+            app = app.naming(backup.source);
+            test.backup = backup.id.to_string();
+        }
+        let job = Job { name: JobName::RestoreTest, recorded: true };
+        answer(&app, job, stop, async |app, stop| test.run(app, Arc::clone(&progress), stop).await).await
+    }
+
     /// Runs the whole test. `stop` ends it early; the scratch database is dropped in any case.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{BackupRef, Filter, ReportKind, SourceName, keys};
+use crate::runs::answer::answer;
+use crate::runs::{Answer, Job, JobName};
 use crate::seal::Identities;
 use crate::store::{StoreRead as _, StoreWrite as _};
 
@@ -93,6 +95,51 @@ struct Run<'a> {
 }
 
 impl Verify {
+    /// Runs the job, with a record for each source. Without sources in the settings it runs on those in the store.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run). What happens to one source keeps no other from being verified.
+    pub async fn watched(
+        &self,
+        app: &App,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<Answer<VerifyReport>> {
+        let named;
+        let app = if let Some(source) = &self.source {
+            named = app.naming(source.clone());
+            &named
+        } else {
+            app
+        };
+        let job = Job { name: JobName::Verify, recorded: !self.no_report };
+        let verify = Self { source: None, ..self.clone() };
+        if app.settings.source.is_some() || !app.settings.sources.is_empty() {
+            return answer(app, job, stop, async |app, stop| verify.run(app, progress, stop).await).await;
+        }
+        let (mut reports, mut skipped, mut failed) = (Vec::new(), None, None);
+        for source in self.sources(app).await? {
+            let one = app.for_source(&source).await?;
+            match Box::pin(answer(&one, job, stop, async |app, stop| verify.run(app, progress, stop).await))
+                .await
+            {
+                Ok(Answer::One(report)) => reports.extend(report.reports),
+                Ok(other) => skipped = Some(other),
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        }
+        match (failed, skipped) {
+            (Some(error), _) => Err(error),
+            (None, Some(skipped)) if reports.is_empty() => Ok(skipped),
+            (None, _) => Ok(Answer::One(VerifyReport::of(reports))),
+        }
+    }
+
+    /// The sources in the store whose backups are meant.
+    async fn sources(&self, app: &App) -> Result<Vec<SourceName>> {
+        Ok(self.backups(app).await?.into_keys().collect())
+    }
+
     /// Runs the job.
     ///
     /// # Errors

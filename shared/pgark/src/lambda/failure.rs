@@ -1,7 +1,5 @@
 //! Errors as Lambda takes them: our stable code as the type, and one line of object, message, causes and hint.
 
-use std::error::Error as StdError;
-
 use lambda_runtime::Diagnostic;
 use lambda_runtime_api_client::body::Body;
 use lambda_runtime_api_client::{BoxError, PooledClient, build_request};
@@ -51,14 +49,7 @@ async fn post(diagnostic: &Diagnostic) -> Result<(), BoxError> {
 
 /// The whole error on one line: log filters and alarms read lines.
 pub(super) fn line(error: &Error) -> String {
-    let mut text = error.to_string();
-    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
-        let cause = cause.to_string();
-        // Some errors repeat what is underneath them.
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
+    let text = error.with_causes();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default().to_owned();
     let rest = lines.collect::<Vec<_>>().join(" ");

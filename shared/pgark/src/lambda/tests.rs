@@ -104,5 +104,59 @@ async fn what_is_wrong_with_the_settings_is_found_before_the_first_event() {
         "AWS_REGION" => Some("eu-west-1".to_owned()),
         _ => good(name),
     };
-    assert!(Function::init(NEEDS, outside(secret)).await.unwrap().secrets.is_some());
+    assert!(Function::init(NEEDS, outside(secret)).await.is_ok());
+    // A secret whose region nobody knows is found here, also that of one of several sources.
+    let no_region = |name: &str| match name {
+        "PGARK_SOURCES" => Some("[sources.crm]\ndatabase_secret = 'prod/crm'".to_owned()),
+        "PGARK_DATABASE_URL" => None,
+        _ => good(name),
+    };
+    let function = Function::init(NEEDS, outside(no_region)).await;
+    if std::env::var_os("AWS_REGION").is_none() && std::env::var_os("AWS_DEFAULT_REGION").is_none() {
+        assert_eq!(function.err().unwrap().object(), Some("prod/crm"));
+    }
+}
+
+#[tokio::test]
+async fn a_function_of_one_database_refuses_another_source() {
+    let work = async |_: Job, app: &App, _: &CancellationToken| {
+        Ok(u32::from(app.settings.source.as_ref().is_some_and(|source| source.as_str() == "db")))
+    };
+    assert_eq!(invoke(json!({ "source": "db" }), FAR, work).await, Ok(json!(1)));
+    let error = invoke(json!({ "source": "crm", "number": 1 }), FAR, work).await.unwrap_err();
+    assert_eq!(error.error_type, "usage.invalid");
+    assert!(error.error_message.contains("`source` is crm, and this function's is db"), "{error:?}");
+}
+
+#[test]
+fn an_event_says_what_is_to_be_done_once() {
+    let envelope = |kind: &str, detail: Value| json!({ "id": "7", "time": "2026-11-21T02:00:00Z", "source": "aws.events", "detail-type": kind, "detail": detail });
+    for (event, slot, source) in [
+        (Value::Null, None, None),
+        (json!({}), None, None),
+        (json!({ "slot": "2026-11-21T02:00:00Z" }), Some("2026-11-21T02:00:00Z"), None),
+        (json!({ "number": 1, "source": "shop" }), None, Some("shop")),
+        (json!({ "slot": null, "source": null }), None, None),
+        (envelope("Scheduled Event", json!({})), Some("2026-11-21T02:00:00Z"), None),
+        (envelope("Scheduled Event", json!("{}")), Some("2026-11-21T02:00:00Z"), None),
+        (
+            envelope("Scheduled Event", json!({ "slot": "mine", "source": "shop" })),
+            Some("mine"),
+            Some("shop"),
+        ),
+        (envelope("Deployed", json!({ "state": "done" })), Some("7"), None),
+    ] {
+        let parsed: Event<Job> = event::parse(event.clone()).unwrap();
+        let found = (parsed.slot.as_deref(), parsed.source.as_ref().map(SourceName::as_str));
+        assert_eq!(found, (slot, source), "{event}");
+    }
+    for (event, part) in [
+        (json!({ "slot": 7 }), "`slot`: invalid type"),
+        (json!({ "source": "No Name" }), "`source`: is no name for a source"),
+        (json!({ "slots": "x" }), "unknown field `slots`"),
+    ] {
+        let error = arguments::<Job>(event).unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+        assert!(error.hint_text().unwrap().contains("number, source, slot"), "{error:?}");
+    }
 }

@@ -181,6 +181,8 @@ serde_as_text!(Tier);
 pub struct SourceName(String);
 
 const SOURCE_BYTES_MAX: usize = 100;
+/// A server's name leaves room for that of a database.
+pub(crate) const SERVER_BYTES_MAX: usize = 30;
 
 impl SourceName {
     /// The rule, as a sentence.
@@ -189,6 +191,12 @@ impl SourceName {
     /// The name that a database has when no other is set: its own, escaped as identifiers in keys are.
     pub fn of_database(database: &str) -> Self {
         Self(super::keys::escape_shortened(&[database], SOURCE_BYTES_MAX))
+    }
+
+    /// The name of a database that was found on a server: `server.database`, the latter escaped.
+    pub fn of_server(server: &Self, database: &str) -> Self {
+        let database = super::keys::escape_shortened(&[database], SOURCE_BYTES_MAX - SERVER_BYTES_MAX - 1);
+        Self(format!("{server}.{database}"))
     }
 
     /// The name.

@@ -8,6 +8,8 @@
 //! holds/<source>/<backup-id>/<time>.json             a hold or a release; the newest wins
 //! doctor/<time>-<random>                             while `pgark doctor` tries the store
 //! reports/<source>/<verify|restore-test|prune|health>/<time>.json
+//! runs/<source>/<YYYY-MM>/<run-id>.<job>.start.json    and .end.json; the month of the run's start, UTC
+//! leases/<source>/<job>/<8 digits>.json                 counted up
 //! ```
 //!
 //! **Escaping.** Lower-case ASCII letters, digits and `_` stand for themselves; every other byte of the UTF-8 text becomes
@@ -108,9 +110,72 @@ pub fn doctor(time: Timestamp, random: u64) -> String {
     format!("doctor/{}-{random:016x}", time.strftime("%Y%m%dT%H%M%SZ"))
 }
 
+/// Which of the two records of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RunState {
+    /// Written before the work.
+    Start,
+    /// Written after it.
+    End,
+}
+
+impl RunState {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::End => "end",
+        }
+    }
+}
+
+/// The folder of all run records, as a prefix.
+pub const RUNS: &str = "runs/";
+
+/// The folder of a source's run records, as a prefix.
+pub fn runs_prefix(source: &SourceName) -> String {
+    format!("{RUNS}{source}/")
+}
+
+/// The name of the folder of a month's run records, `2026-11`. Names sort by time.
+pub fn run_month(time: Timestamp) -> String {
+    time.strftime("%Y-%m").to_string()
+}
+
+/// The folder of a month's run records, as a prefix.
+pub fn run_month_prefix(source: &SourceName, month: &str) -> String {
+    format!("{}{month}/", runs_prefix(source))
+}
+
+/// The key of a record of a run.
+pub fn run(source: &SourceName, run: BackupId, job: JobName, state: RunState) -> String {
+    format!("{}{run}.{job}.{}.json", run_month_prefix(source, &run_month(run.time())), state.as_str())
+}
+
+/// Reads the last component of a run record's key; `None` if it is none.
+pub fn parse_run(name: &str) -> Option<(BackupId, JobName, RunState)> {
+    let mut parts = name.strip_suffix(".json")?.split('.');
+    let (run, job, state) = (parts.next()?, parts.next()?, parts.next()?);
+    let state = [RunState::Start, RunState::End].into_iter().find(|known| known.as_str() == state)?;
+    if parts.next().is_some() {
+        return None;
+    }
+    Some((run.parse().ok()?, job.parse().ok()?, state))
+}
+
 /// The folder of the leases of a job, as a prefix.
 pub fn leases_prefix(source: &SourceName, job: JobName) -> String {
     format!("leases/{source}/{job}/")
+}
+
+/// The key of a lease.
+pub fn lease(source: &SourceName, job: JobName, number: u32) -> String {
+    format!("{}{number:08}.json", leases_prefix(source, job))
+}
+
+/// Reads the last component of a lease's key; `None` if it is none.
+pub fn parse_lease(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(".json")?;
+    if digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
 /// A file of a backup.
@@ -237,6 +302,26 @@ mod tests {
 
     fn table(schema: &str, table: &str, chunk: Option<u32>) -> String {
         ArchiveFile::Table { schema, table, chunk }.archive_name()
+    }
+
+    #[test]
+    fn names_of_run_records_and_leases_read_back() {
+        let source = SourceName::of_database("shop");
+        let id: BackupId = "20261231T235959Z-7k3f".parse().unwrap();
+        let key = run(&source, id, JobName::RestoreTest, RunState::End);
+        assert_eq!(key, "runs/shop/2026-12/20261231T235959Z-7k3f.restore-test.end.json");
+        let name = key.rsplit('/').next().unwrap();
+        assert_eq!(parse_run(name), Some((id, JobName::RestoreTest, RunState::End)));
+        for wrong in
+            ["", "x.json", "20261231T235959Z-7k3f.backup.json", "20261231T235959Z-7k3f.backup.end.x.json"]
+        {
+            assert_eq!(parse_run(wrong), None, "{wrong}");
+        }
+        assert_eq!(lease(&source, JobName::Prune, 42), "leases/shop/prune/00000042.json");
+        assert_eq!(parse_lease("00000042.json"), Some(42));
+        for wrong in ["42.json", "+0000042.json", "00000042", "000000042.json"] {
+            assert_eq!(parse_lease(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -40,6 +40,11 @@ mod write;
 
 pub use multipart::S3Writer;
 
+/// How many requests it takes to write an object of this size.
+pub fn upload_requests(bytes: u64) -> u64 {
+    parts::upload_requests(bytes)
+}
+
 /// The metadata key (`x-amz-meta-…`) that says which create made an object.
 const CREATE_TOKEN: &str = "pgark-create";
 

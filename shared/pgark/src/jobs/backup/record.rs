@@ -6,12 +6,15 @@ use pg_archive::fingerprint::Fingerprint;
 
 use super::{Backup, BackupReport, Roles};
 use crate::app::App;
+use crate::config::StoreUrl;
+use crate::cost;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::BackupRef;
 use crate::repository::manifest::{
     BackupOptions, EncryptionRecord, FORMAT_VERSION, LargeObjectsRecord, Manifest, ObjectRecord, Server,
     Snapshot, TableRecord, Totals,
 };
+use crate::runs::RunCost;
 use crate::seal::Encryption;
 use crate::store::StoreRead as _;
 
@@ -192,6 +195,7 @@ pub(super) fn planned(
         roles: roles(job.data_only, job.role_passwords),
         missing: plan.missing.iter().map(ToString::to_string).collect(),
         warnings: plan.warnings.clone(),
+        cost: None,
     }
 }
 
@@ -217,7 +221,23 @@ pub(super) fn finished(app: &App, manifest: &Manifest, place: &BackupRef) -> Bac
         roles: roles(manifest.options.data_only, manifest.options.role_passwords),
         missing: manifest.allow_missing.clone(),
         warnings: manifest.warnings.clone(),
+        cost: cost(app, manifest),
     }
+}
+
+/// What it costs, unless it lies in a folder, for which nobody sends a bill.
+fn cost(app: &App, manifest: &Manifest) -> Option<RunCost> {
+    if !app.settings.store().is_ok_and(StoreUrl::is_s3) {
+        return None;
+    }
+    let objects: Vec<u64> = manifest.objects.iter().map(|object| object.sealed.stored_bytes).collect();
+    let prices = cost::prices();
+    let class = app.settings.storage_classes.of(manifest.tier);
+    Some(RunCost {
+        storage_month_usd: prices.storage_month(class, &objects),
+        requests_usd: prices.writing(&objects),
+        compute_usd: app.compute_usd(seconds(manifest.finished_at.duration_since(manifest.started_at))),
+    })
 }
 
 fn seconds(duration: SignedDuration) -> f64 {

@@ -228,7 +228,6 @@ impl RestoreTestReport {
         started_at: Timestamp,
         backup: &BackupRef,
     ) -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
         Self {
             format_version: FORMAT_VERSION.to_owned(),
             kind: ReportKind::RestoreTest.as_str().to_owned(),
@@ -238,7 +237,7 @@ impl RestoreTestReport {
             result: TestResult::Incomplete,
             started_at,
             finished_at: started_at,
-            host: host.map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()),
+            host: crate::app::host_name(),
             backup: TestedBackup {
                 id: backup.id,
                 source: backup.source.clone(),

@@ -26,6 +26,15 @@ pub(super) fn part_bytes(size_hint: Option<u64>) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+/// How many requests it takes to write an object of this size, as far as its size was known before.
+pub(super) fn upload_requests(bytes: u64) -> u64 {
+    if bytes <= PART_BYTES_MIN {
+        return 1;
+    }
+    // The beginning and the end are requests too.
+    2 + bytes.div_ceil(part_bytes(Some(bytes)) as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +54,13 @@ mod tests {
             (Some(u64::MAX), 5 * 1024),
         ] {
             assert_eq!(part_bytes(hint) as u64 / MIB, mib, "{hint:?}");
+        }
+    }
+
+    #[test]
+    fn requests_are_counted_with_beginning_and_end() {
+        for (mib, requests) in [(0, 1), (8, 1), (9, 4), (16, 4), (17, 5), (1024, 130)] {
+            assert_eq!(upload_requests(mib * MIB), requests, "{mib} MiB");
         }
     }
 
