@@ -4,20 +4,20 @@ use pgark::app::App;
 use pgark::jobs::prune::{BackupLine, Done, Prune, PruneReport, RemainsLine, SourceReport};
 use pgark::{Exit, Result};
 
+use super::answer;
 use crate::args;
 use crate::output::{self, bytes, count};
 use crate::stop;
 
 pub(crate) async fn run(app: &App, args: &args::Prune, json: bool) -> Result<Exit> {
     let job = Prune {
-        source: app.settings.source.clone(),
+        source: None,
         apply: args.apply,
         allow_share: args.allow_share,
         allow_no_good: args.allow_no_good,
     };
-    let report = job.run(app, &stop::token()).await?;
-    output::report(&report, json, print);
-    Ok(report.exit())
+    let answer = job.watched(app, &stop::token()).await?;
+    answer::give(&answer, json, print, PruneReport::exit)
 }
 
 fn print(report: &PruneReport) {
