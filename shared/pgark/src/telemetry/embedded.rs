@@ -58,7 +58,7 @@ fn timestamp(at: Timestamp) -> String {
 
 /// Writes the lines to standard output, which is the log of a function.
 pub(super) fn print(lines: &[String]) -> std::io::Result<()> {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.join("\n") + "\n";
     // One write, so that no log line gets in between.
     let mut log = std::io::stdout().lock();
     log.write_all(text.as_bytes())?;
