@@ -60,8 +60,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
             let needs = Needs { restore_test: true, ..READING };
             Box::pin(restore_test::run(&load(&args, needs).await?, test, json)).await
         }
-        Command::Health(health) => Box::pin(health::run(&open(&args, LOOKING).await?, health, json)).await,
-        Command::Prune(prune) => Box::pin(prune::run(&open(&args, LOOKING).await?, prune, json)).await,
+        Command::Health(health) => Box::pin(health::run(&load(&args, LOOKING).await?, health, json)).await,
+        Command::Prune(prune) => Box::pin(prune::run(&load(&args, LOOKING).await?, prune, json)).await,
         Command::Hold(hold) => hold::hold(&open(&args, LOOKING).await?, hold, json).await,
         Command::Release(release) => hold::release(&open(&args, LOOKING).await?, release, json).await,
         Command::Status(status) => status::run(&open(&args, LOOKING).await?, status, json).await,

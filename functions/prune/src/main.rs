@@ -23,8 +23,7 @@ const NEEDS: Needs = Needs {
 #[tokio::main]
 async fn main() -> ExitCode {
     pgark::lambda::serve(NEEDS, async |job: Prune, app: &App, stop: &CancellationToken| {
-        let report = job.run(app, stop).await?;
-        report.verdict().map_or(Ok(report), Err)
+        job.watched(app, stop).await?.or_failure()
     })
     .await
 }

@@ -170,6 +170,7 @@ pub const LAMBDA_RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
 /// Who is logged in, for records of what a person decided.
 pub const USER: &str = "USER";
+
 /// The memory of a function in MB; only Lambda and its emulators set it.
 pub const LAMBDA_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 

@@ -21,6 +21,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::candidates::{Candidates, Locks};
 use crate::repository::{BackupId, BackupRef, ReportKind, SourceName, keys};
 use crate::retention::decide;
+use crate::runs::answer::answer;
+use crate::runs::{Answer, Job, JobName};
 use crate::store::StoreRead as _;
 
 mod guard;
@@ -48,6 +50,39 @@ pub struct Prune {
 }
 
 impl Prune {
+    /// Runs the job, with a record for each source unless it only plans. Without sources in the settings it runs on those
+    /// in the store.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run). What happens to one source keeps no other from being pruned.
+    pub async fn watched(&self, app: &App, stop: &CancellationToken) -> Result<Answer<PruneReport>> {
+        let named;
+        let app = if let Some(source) = &self.source {
+            named = app.naming(source.clone());
+            &named
+        } else {
+            app
+        };
+        let job = Job { name: JobName::Prune, recorded: self.apply };
+        let prune = Self { source: None, ..self.clone() };
+        if app.settings.source.is_some() || !app.settings.sources.is_empty() {
+            return answer(app, job, stop, async |app, stop| prune.run(app, stop).await).await;
+        }
+        let (mut report, mut skipped) = (PruneReport::default(), None);
+        for source in app.repository.sources().await? {
+            let one = app.for_source(&source).await?;
+            match Box::pin(answer(&one, job, stop, async |app, stop| prune.run(app, stop).await)).await {
+                Ok(Answer::One(done)) => report.reports.extend(done.reports),
+                Ok(other) => skipped = Some(other),
+                Err(error) => report.add_error(&source, &error),
+            }
+        }
+        match skipped {
+            Some(skipped) if report.reports.is_empty() && report.errors.is_empty() => Ok(skipped),
+            _ => Ok(Answer::One(report.finished())),
+        }
+    }
+
     /// Runs the job.
     ///
     /// # Errors

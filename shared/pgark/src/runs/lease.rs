@@ -257,48 +257,64 @@ impl Lease {
         self.repository.store().put_small(&key, Bytes::from(json)).await.map(drop)
     }
 
-    /// The row as it is now.
     async fn row(&self) -> Result<Row> {
-        let prefix = keys::leases_prefix(&self.request.source, self.request.job);
-        'changed: for _ in 0..TRIES_MAX {
-            let objects: Vec<_> = self.repository.store().list(&prefix)?.try_collect().await?;
-            let number = |key: &str| keys::parse_lease(key.strip_prefix(&prefix)?);
-            let mut placed: Vec<_> =
-                objects.into_iter().filter_map(|object| Some((number(&object.key)?, object))).collect();
-            placed.sort_unstable_by_key(|(number, _)| *number);
-            let mut row = Row { last: placed.last().map_or(0, |(number, _)| *number), ..Row::default() };
-            for (number, object) in placed.iter().rev() {
-                let made = match self.repository.store().get_small(&object.key, MOVE_BYTES_MAX).await {
-                    Ok(json) => parse(&object.key, &json)?,
-                    // The holder releases it beside us.
-                    Err(error) if error.kind() == ErrorKind::ObjectMissing => continue 'changed,
-                    Err(error) => return Err(error),
-                };
-                if made.kind == Kind::Released {
-                    break;
-                }
-                row.moves.push(Placed { number: *number, stored: object.modified, made });
-            }
-            row.moves.reverse();
-            row.keys = placed.into_iter().map(|(number, object)| (number, object.key)).collect();
-            return Ok(row);
-        }
-        Err(self.busy())
-    }
-
-    fn name(&self) -> String {
-        format!("lease of {} on {}", self.request.job, self.request.source)
+        row(&self.repository, &self.request.source, self.request.job).await
     }
 
     fn lost(&self, message: &str) -> Error {
-        Error::new(ErrorKind::LeaseLost, message).on(self.name()).hint(
+        Error::new(ErrorKind::LeaseLost, message).on(name(&self.request.source, self.request.job)).hint(
             "This run was cut off from the store, or its machine asleep, for longer than the lease lasts. The other run does the work.",
         )
     }
 
     fn busy(&self) -> Error {
-        Error::new(ErrorKind::StoreBusy, "changes all the time").on(self.name()).hint("Run it again.")
+        busy(&self.request.source, self.request.job)
     }
+}
+
+/// Who holds the lease of a job on a source, or did when its time ran out: for those who must not disturb a run.
+///
+/// # Errors
+/// When the store fails; [`ErrorKind::RecordDamaged`] if it cannot be told.
+pub async fn holder_of(repository: &Repository, source: &SourceName, job: JobName) -> Result<Option<Holder>> {
+    Ok(holder(&row(repository, source, job).await?.moves))
+}
+
+/// The row as it is now.
+async fn row(repository: &Repository, source: &SourceName, job: JobName) -> Result<Row> {
+    let prefix = keys::leases_prefix(source, job);
+    'changed: for _ in 0..TRIES_MAX {
+        let objects: Vec<_> = repository.store().list(&prefix)?.try_collect().await?;
+        let number = |key: &str| keys::parse_lease(key.strip_prefix(&prefix)?);
+        let mut placed: Vec<_> =
+            objects.into_iter().filter_map(|object| Some((number(&object.key)?, object))).collect();
+        placed.sort_unstable_by_key(|(number, _)| *number);
+        let mut row = Row { last: placed.last().map_or(0, |(number, _)| *number), ..Row::default() };
+        for (number, object) in placed.iter().rev() {
+            let made = match repository.store().get_small(&object.key, MOVE_BYTES_MAX).await {
+                Ok(json) => parse(&object.key, &json)?,
+                // The holder releases it beside us.
+                Err(error) if error.kind() == ErrorKind::ObjectMissing => continue 'changed,
+                Err(error) => return Err(error),
+            };
+            if made.kind == Kind::Released {
+                break;
+            }
+            row.moves.push(Placed { number: *number, stored: object.modified, made });
+        }
+        row.moves.reverse();
+        row.keys = placed.into_iter().map(|(number, object)| (number, object.key)).collect();
+        return Ok(row);
+    }
+    Err(busy(source, job))
+}
+
+fn name(source: &SourceName, job: JobName) -> String {
+    format!("lease of {job} on {source}")
+}
+
+fn busy(source: &SourceName, job: JobName) -> Error {
+    Error::new(ErrorKind::StoreBusy, "changes all the time").on(name(source, job)).hint("Run it again.")
 }
 
 /// All moves that are stored.

@@ -14,8 +14,7 @@ use super::JobName;
 use crate::app::App;
 use crate::config::Server;
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::{Repository, SourceName, Tier, keys};
-use crate::store::StoreRead as _;
+use crate::repository::{Repository, SourceName};
 
 /// The sources of a run.
 #[derive(Debug, Default)]
@@ -118,12 +117,7 @@ async fn discover(server: &App) -> Result<Vec<(String, Option<&'static str>)>> {
 /// # Errors
 /// When the store fails.
 pub async fn stored(repository: &Repository) -> Result<BTreeSet<SourceName>> {
-    let mut sources = BTreeSet::new();
-    for tier in Tier::ALL {
-        let names = repository.store().list_dirs(&keys::tier_prefix(tier)).await?;
-        sources.extend(names.iter().filter_map(|name| name.parse::<SourceName>().ok()));
-    }
-    Ok(sources)
+    Ok(repository.sources().await?.into_iter().collect())
 }
 
 /// The app of the one source that is meant.

@@ -3,6 +3,7 @@
 use super::{Figures, Outcome, RunBackup, RunCost, RunError};
 use crate::error::{Error, Exit};
 use crate::jobs::backup::BackupReport;
+use crate::jobs::prune::{Done, PruneReport};
 use crate::jobs::restore_test::RestoreTestReport;
 use crate::jobs::verify::{BackupLine, SourceReport, VerifyReport};
 use crate::repository::BackupId;
@@ -124,6 +125,31 @@ impl Summarized for VerifyReport {
             _ => 2,
         });
         worst.unwrap_or_else(Summary::done)
+    }
+
+    fn failure(&self) -> Option<Error> {
+        self.verdict()
+    }
+}
+
+/// Of a run on one source.
+impl Summarized for PruneReport {
+    fn summary(&self) -> Summary {
+        let removed = |of: fn(&crate::jobs::prune::BackupLine) -> u64| {
+            let lines = self.reports.iter().flat_map(|report| &report.backups);
+            lines.filter(|line| line.done == Done::Removed).map(of).sum::<u64>()
+        };
+        let figures = Figures {
+            backups: Some(self.reports.iter().map(|report| report.totals.backups).sum()),
+            deleted: Some(removed(|_| 1)),
+            stored_bytes: Some(removed(|line| line.stored_bytes.unwrap_or(0))),
+            findings: Some(self.reports.iter().map(|report| report.failures.len() as u64).sum()),
+            ..Figures::default()
+        };
+        let failure = self.verdict();
+        let outcome = failure.as_ref().map_or(Outcome::Done, Outcome::of_error);
+        let report = self.reports.first().and_then(|report| report.kept_as.clone());
+        Summary { outcome, figures, error: failure.as_ref().map(RunError::from), report, ..Summary::done() }
     }
 
     fn failure(&self) -> Option<Error> {

@@ -10,17 +10,14 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 
 use super::report::{Done, RemainsKind, RemainsLine};
 use crate::error::{ErrorKind, Result};
 use crate::repository::candidates::Candidates;
 use crate::repository::{BackupId, BackupRef, ReportKind, Repository, SourceName, Tier, keys};
 use crate::retention::CLOCK_SKEW_MAX;
-use crate::runs::JobName;
-use crate::store::{ObjectInfo, StoreRead as _};
-
-const LEASE_BYTES_MAX: usize = 64 * 1024;
+use crate::runs::{JobName, lease};
+use crate::store::StoreRead as _;
 
 /// What the store has in a folder that is no part of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,10 +84,10 @@ pub(super) async fn find(
     if strays.is_empty() {
         return Ok(Vec::new());
     }
-    let (lease, written) = lease(repository, source).await?;
-    let newest = strays.values().map(|stray| stray.newest).chain(written);
-    let store = newest.chain(newest_report(repository, source).await?).max().unwrap_or(now).min(now);
-    let live_since = lease.filter(|lease| lease.until > store).map(|lease| lease.run.time());
+    let strays_newest = strays.values().map(|stray| stray.newest);
+    let signs = strays_newest.chain(newest_sign(repository, source).await?);
+    let store = signs.max().unwrap_or(now).min(now);
+    let live_since = live_since(repository, source, store).await?;
     let grace = SignedDuration::try_from(grace).unwrap_or(SignedDuration::MAX);
     let clocks = Clocks { now, store, grace, live_since };
     Ok(strays.into_iter().map(|(backup, stray)| line(backup, stray, &clocks)).collect())
@@ -133,62 +130,43 @@ fn decide(id: BackupId, stray: Stray, clocks: &Clocks) -> Result<(), &'static st
         return Err("kept: it began within the grace period, and may be in progress");
     }
     match clocks.live_since {
-        Some(since) if id.time() + CLOCK_SKEW_MAX >= since => {
+        Some(since) if id.time().saturating_add(CLOCK_SKEW_MAX).is_ok_and(|time| time >= since) => {
             Err("kept: a backup is in progress that began before it")
         }
         _ => Ok(()),
     }
 }
 
-/// The newest time at which the store saw a report of prune: by that clock, it is at least so late.
-async fn newest_report(repository: &Repository, source: &SourceName) -> Result<Option<Timestamp>> {
-    let mut reports = repository.store().list(&keys::reports_prefix(source, ReportKind::Prune))?;
+/// The newest time at which the store saw a report of prune, or a move on the lease of backups: by its clock it is at least
+/// so late.
+async fn newest_sign(repository: &Repository, source: &SourceName) -> Result<Option<Timestamp>> {
     let mut newest = None;
-    while let Some(report) = reports.try_next().await? {
-        newest = newest.max(Some(report.modified));
+    for prefix in
+        [keys::reports_prefix(source, ReportKind::Prune), keys::leases_prefix(source, JobName::Backup)]
+    {
+        let mut objects = repository.store().list(&prefix)?;
+        while let Some(object) = objects.try_next().await? {
+            newest = newest.max(Some(object.modified));
+        }
     }
     Ok(newest)
 }
 
-/// Who holds the lease of backups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lease {
-    run: BackupId,
-    until: Timestamp,
-}
-
-/// As much of a move in a row of leases as is needed.
-#[derive(Deserialize)]
-struct Move {
-    kind: String,
-    run: BackupId,
-    seconds: u32,
-}
-
-/// The last move on the lease of backups, if it is not a release; and when the store saw it. One that cannot be read counts
-/// as a run without end.
-async fn lease(repository: &Repository, source: &SourceName) -> Result<(Option<Lease>, Option<Timestamp>)> {
-    let prefix = keys::leases_prefix(source, JobName::Backup);
-    let moves: Vec<ObjectInfo> = repository.store().list(&prefix)?.try_collect().await?;
-    let Some(last) = moves.into_iter().max_by(|a, b| a.key.cmp(&b.key)) else { return Ok((None, None)) };
-    let json = match repository.store().get_small(&last.key, LEASE_BYTES_MAX).await {
-        Ok(json) => json,
-        // Released and cleared away just now.
-        Err(error) if error.kind() == ErrorKind::ObjectMissing => return Ok((None, None)),
-        Err(error) => return Err(error),
-    };
-    let lease = match serde_json::from_slice::<Move>(&json) {
-        Ok(last) if last.kind == "released" => None,
-        Ok(made) => {
-            let term = SignedDuration::from_secs(i64::from(made.seconds));
-            Some(Lease { run: made.run, until: last.modified + term })
+/// When the run began that holds the lease of backups, if one does by the store's clock. A lease that cannot be
+/// understood counts as that of a run that began before everything.
+async fn live_since(
+    repository: &Repository,
+    source: &SourceName,
+    store: Timestamp,
+) -> Result<Option<Timestamp>> {
+    match lease::holder_of(repository, source, JobName::Backup).await {
+        Ok(holder) => Ok(holder.filter(|holder| holder.until > store).map(|holder| holder.run.time())),
+        Err(error) if error.kind() == ErrorKind::RecordDamaged => {
+            tracing::warn!(%error, "nothing that a run left is removed");
+            Ok(Some(Timestamp::MIN))
         }
-        Err(error) => {
-            tracing::warn!(%error, key = last.key, "a lease cannot be understood: nothing that a run left is removed");
-            Some(Lease { run: BackupId::new(Timestamp::UNIX_EPOCH, 0), until: Timestamp::MAX })
-        }
-    };
-    Ok((lease, Some(last.modified)))
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
