@@ -34,9 +34,7 @@ impl Ministack {
     }
 
     /// Starts one for one test alone, with variables that its functions see too.
-    pub fn start_with<'a>(
-        environment: impl IntoIterator<Item = (&'a str, String)>,
-    ) -> anyhow::Result<Self> {
+    pub fn start_with<'a>(environment: impl IntoIterator<Item = (&'a str, String)>) -> anyhow::Result<Self> {
         let program = places::tool("ministack", "bin/ministack")?;
         let folder = tempfile::TempDir::with_prefix("pgark-tests-aws-")?;
         let [port] = free_ports()?;

@@ -66,7 +66,9 @@ fn inner_process_writes_what_is_to_be_locked() -> anyhow::Result<()> {
         let address = format!("s3://{bucket}").parse().map_err(anyhow::Error::msg)?;
         let store = Store::open(&address, &options).await?;
         // One request, and several parts.
-        for (tier, bytes, days) in [("daily", 10, Some(7)), ("yearly", 20 << 20, Some(365)), ("weekly", 10, None)] {
+        for (tier, bytes, days) in
+            [("daily", 10, Some(7)), ("yearly", 20 << 20, Some(365)), ("weekly", 10, None)]
+        {
             let key = format!("{tier}/shop/20261121T020000Z-7k3f/data/a.dat");
             let mut writer = store.open_writer(&key, None).await?;
             writer.write(pattern(bytes).into()).await?;

@@ -111,7 +111,8 @@ impl App {
     ) -> Result<Self> {
         let environment = outside.environment;
         let settings = Settings::load(Origins { flags, environment: &environment, file, cores }, needs)?;
-        let store = Store::open(settings.store()?, &settings.store_options((outside.random)(), outside.now)).await?;
+        let store =
+            Store::open(settings.store()?, &settings.store_options((outside.random)(), outside.now)).await?;
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
         Ok(Self { settings, repository, outside, trigger: Trigger::default(), needs, unlocked: false })
     }

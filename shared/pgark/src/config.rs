@@ -385,11 +385,7 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
             )
             .unwrap_or_default(),
         object_lock: problems
-            .keep(
-                variable::object_lock,
-                raw.object_lock.as_deref().map(LockOnWrite::parse),
-                LockOnWrite::FIX,
-            )
+            .keep(variable::object_lock, raw.object_lock.as_deref().map(LockOnWrite::parse), LockOnWrite::FIX)
             .flatten(),
         tier: problems.keep(
             variable::tier,

@@ -37,8 +37,8 @@ pub mod local;
 mod lock_rule;
 pub mod s3;
 
-pub use lock_rule::LockRule;
 pub use dispatch::{ObjectWriter, Store};
+pub use lock_rule::LockRule;
 
 /// Bytes of an object, piece by piece. An error is the last item; only an end without one means that all came.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;

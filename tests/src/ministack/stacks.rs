@@ -62,7 +62,13 @@ impl Ministack {
         Ok(stack)
     }
 
-    fn submit(&self, action: &str, name: &str, template: &str, parameters: &[(&str, String)]) -> anyhow::Result<()> {
+    fn submit(
+        &self,
+        action: &str,
+        name: &str,
+        template: &str,
+        parameters: &[(&str, String)],
+    ) -> anyhow::Result<()> {
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), template)?;
         // As SAM does: larger templates than 51,200 bytes come out of a bucket.
@@ -103,7 +109,8 @@ impl Ministack {
             documents.push(between(&answer, "<PolicyDocument>", "</PolicyDocument>")?.to_owned());
         }
         let attached = iam(&format!("Action=ListAttachedRolePolicies&RoleName={role}"))?;
-        for arn in attached.split("<PolicyArn>").skip(1).filter_map(|rest| rest.split("</PolicyArn>").next()) {
+        for arn in attached.split("<PolicyArn>").skip(1).filter_map(|rest| rest.split("</PolicyArn>").next())
+        {
             let arn = encoded(arn);
             let policy = iam(&format!("Action=GetPolicy&PolicyArn={arn}"))?;
             let version = between(&policy, "<DefaultVersionId>", "</DefaultVersionId>")?;
@@ -144,7 +151,10 @@ impl Stack<'_> {
 
     /// What a resource is called outside of the stack.
     pub fn physical(&self, id: &str) -> anyhow::Result<String> {
-        let form = format!("Action=DescribeStackResource&Version=2010-05-15&StackName={}&LogicalResourceId={id}", self.name);
+        let form = format!(
+            "Action=DescribeStackResource&Version=2010-05-15&StackName={}&LogicalResourceId={id}",
+            self.name
+        );
         let answer = self.aws.query("cloudformation", &form)?;
         Ok(between(&answer, "<PhysicalResourceId>", "</PhysicalResourceId>")?.to_owned())
     }
@@ -180,7 +190,8 @@ impl Stack<'_> {
         if status != expected {
             let form = format!("Action=DescribeStackEvents&Version=2010-05-15&StackName={}", self.name);
             let events = self.aws.query("cloudformation", &form)?;
-            let failed = events.split("<member>").filter(|event| event.contains("_FAILED")).collect::<Vec<_>>();
+            let failed =
+                events.split("<member>").filter(|event| event.contains("_FAILED")).collect::<Vec<_>>();
             bail!("{} is {status}: {}", self.name, failed.join("\n"));
         }
         Ok(())

@@ -157,7 +157,10 @@ fn every_event_is_one_of_its_function() -> Result {
             parses(&function, serde_json::from_slice(&fs::read(&path)?)?).context(name)?;
             count += 1;
         }
-        assert!(repository().join(format!("events/{function}/default.json")).is_file(), "make invoke-{function}");
+        assert!(
+            repository().join(format!("events/{function}/default.json")).is_file(),
+            "make invoke-{function}"
+        );
         assert!(count > 1, "events/{function}");
     }
     Ok(())
@@ -174,19 +177,20 @@ fn the_input_of_every_schedule_is_an_event_of_its_function() -> Result {
         let target = &schedule.properties()["Target"];
         let words: String = function.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
         assert!(texts(&target["Arn"]).contains(&format!("{words}Function").as_str()), "{name}: {target}");
-        let input = target["Input"].as_str().or_else(|| target["Input"]["Fn::Sub"].as_str()).context("an input")?;
+        let input =
+            target["Input"].as_str().or_else(|| target["Input"]["Fn::Sub"].as_str()).context("an input")?;
         let input = input.replace("${PruneApplies}", &template.default("PruneApplies")?);
         parses(function, serde_json::from_str(&input)?).with_context(|| format!("{function}: {input}"))?;
         functions.insert(function.to_owned());
     }
     assert_eq!(functions, folders("functions")?);
 
-    let wrangler: toml::Table = toml::from_str(&fs::read_to_string(
-        repository().join("infra/cloudflare-worker/wrangler.toml"),
-    )?)?;
+    let wrangler: toml::Table =
+        toml::from_str(&fs::read_to_string(repository().join("infra/cloudflare-worker/wrangler.toml"))?)?;
     let mut functions = BTreeSet::new();
     for job in wrangler["vars"]["JOBS"].as_table().context("JOBS")?.values() {
-        let function = job["function"].as_str().and_then(|name| name.strip_prefix("pgark-")).context("a function")?;
+        let function =
+            job["function"].as_str().and_then(|name| name.strip_prefix("pgark-")).context("a function")?;
         let mut event: Value = serde_json::to_value(&job["event"])?;
         event["slot"] = "0 2 * * * 2026-11-21T02:00:00.000Z".into();
         parses(function, event).with_context(|| function.to_owned())?;
@@ -197,7 +201,11 @@ fn the_input_of_every_schedule_is_an_event_of_its_function() -> Result {
 }
 
 fn metric(name: &str) -> Result<Metric> {
-    Metric::ALL.iter().copied().find(|metric| metric.as_str() == name).with_context(|| format!("no metric {name}"))
+    Metric::ALL
+        .iter()
+        .copied()
+        .find(|metric| metric.as_str() == name)
+        .with_context(|| format!("no metric {name}"))
 }
 
 #[test]
@@ -225,7 +233,9 @@ fn every_alarm_watches_a_metric_of_the_catalogue() -> Result {
             // "Types of metrics for Lambda functions" (Lambda Developer Guide).
             "AWS/Lambda" => assert!(["Errors", "Duration"].contains(&name) && names == ["FunctionName"]),
             // "Available CloudWatch metrics for Amazon SQS" (SQS Developer Guide).
-            "AWS/SQS" => assert_eq!((name, &names[..]), ("ApproximateNumberOfMessagesVisible", &["QueueName"][..])),
+            "AWS/SQS" => {
+                assert_eq!((name, &names[..]), ("ApproximateNumberOfMessagesVisible", &["QueueName"][..]))
+            }
             other => panic!("{}: nobody knows the namespace {other}", alarm.id),
         }
     }
@@ -242,16 +252,20 @@ fn the_dashboard_shows_metrics_of_the_catalogue_and_every_alarm() -> Result {
     for text in texts(&body).into_iter().filter(|text| text.starts_with("SEARCH(")) {
         let name = text.split("MetricName=\"").nth(1).and_then(|rest| rest.split('"').next());
         let metric = metric(name.with_context(|| text.to_owned())?)?;
-        let dimensions: Vec<_> = metric.subject().dimensions().iter().map(|dimension| dimension.as_str()).collect();
+        let dimensions: Vec<_> =
+            metric.subject().dimensions().iter().map(|dimension| dimension.as_str()).collect();
         assert!(text.contains(&format!("{{pgark,{}}}", dimensions.join(","))), "{text}");
         shown.insert(metric.as_str());
     }
-    for needed in ["StoredBytes", "RunDuration", "NewestBackupAge", "LastRestoreTestAge", "EstimatedStorageCost"] {
+    for needed in
+        ["StoredBytes", "RunDuration", "NewestBackupAge", "LastRestoreTestAge", "EstimatedStorageCost"]
+    {
         assert!(shown.contains(needed), "{needed} is not shown");
     }
     let alarms: BTreeSet<String> =
         template.of_kind("AWS::CloudWatch::Alarm").map(|alarm| format!("${{{}.Arn}}", alarm.id)).collect();
-    let listed: BTreeSet<String> = texts(&body["widgets"][0]["properties"]["alarms"]).into_iter().map(Into::into).collect();
+    let listed: BTreeSet<String> =
+        texts(&body["widgets"][0]["properties"]["alarms"]).into_iter().map(Into::into).collect();
     assert_eq!(listed, alarms);
     Ok(())
 }
@@ -279,8 +293,13 @@ fn parameters_are_grouped_and_known_to_samconfig() -> Result {
     let samconfig: toml::Table = toml::from_str(&fs::read_to_string(repository().join("samconfig.toml"))?)?;
     for (path, environment) in [("template.yaml", "default"), ("infra/storage.yaml", "storage")] {
         let template = Template::read(path)?;
-        let parameters: BTreeSet<&str> =
-            template.section("Parameters").as_object().context("parameters")?.keys().map(String::as_str).collect();
+        let parameters: BTreeSet<&str> = template
+            .section("Parameters")
+            .as_object()
+            .context("parameters")?
+            .keys()
+            .map(String::as_str)
+            .collect();
         let groups = &template.section("Metadata")["AWS::CloudFormation::Interface"]["ParameterGroups"];
         let groups = groups.as_array().context("groups")?;
         let grouped: Vec<&str> = groups.iter().flat_map(|group| texts(&group["Parameters"])).collect();

@@ -49,7 +49,9 @@ pub(crate) fn patterns<'a>(statement: &'a Value, call: &Call) -> Vec<&'a str> {
 }
 
 fn applies(statement: &Value, call: &Call) -> Result<bool> {
-    let action = list(&statement["Action"]).iter().any(|pattern| matches(&pattern.to_lowercase(), &call.action.to_lowercase()));
+    let action = list(&statement["Action"])
+        .iter()
+        .any(|pattern| matches(&pattern.to_lowercase(), &call.action.to_lowercase()));
     let resource = list(&statement["Resource"]).iter().any(|pattern| matches(pattern, &call.resource));
     Ok(action && resource && condition_holds(&statement["Condition"], call)?)
 }
@@ -121,7 +123,9 @@ mod tests {
         let decrypt = Call::new("kms:Decrypt", "key");
         assert!(allowed(&decrypt).is_empty());
         assert_eq!(allowed(&Call { via: Some("s3.us-east-1.amazonaws.com".into()), ..decrypt }), [2]);
-        let odd = [json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": { "Bool": { "x": "y" } } })];
+        let odd = [
+            json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": { "Bool": { "x": "y" } } }),
+        ];
         assert!(allowed_by(&odd, &Call::new("a", "b")).is_err());
     }
 }

@@ -11,8 +11,12 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::template::{Resource, Template, list, texts};
 
-const TEMPLATES: [&str; 4] =
-    ["template.yaml", "infra/storage.yaml", "infra/replication-target.yaml", "infra/cloudflare-worker/invoker.yaml"];
+const TEMPLATES: [&str; 4] = [
+    "template.yaml",
+    "infra/storage.yaml",
+    "infra/replication-target.yaml",
+    "infra/cloudflare-worker/invoker.yaml",
+];
 
 /// What nobody can get back once it is gone.
 const KEPT: [&str; 5] = [
@@ -57,10 +61,16 @@ fn buckets_are_private_encrypted_and_given_up_uploads_go() -> Result {
         let public = bucket["PublicAccessBlockConfiguration"].as_object().with_context(|| name.clone())?;
         assert_eq!(public.len(), 4, "{name}");
         assert!(public.values().all(|value| value == &json!(true)), "{name}");
-        assert_eq!(bucket["OwnershipControls"]["Rules"], json!([{ "ObjectOwnership": "BucketOwnerEnforced" }]), "{name}");
+        assert_eq!(
+            bucket["OwnershipControls"]["Rules"],
+            json!([{ "ObjectOwnership": "BucketOwnerEnforced" }]),
+            "{name}"
+        );
         assert!(!bucket["BucketEncryption"].is_null(), "{name}");
         let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().cloned().unwrap_or_default();
-        let abort = rules.iter().find_map(|rule| rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"].as_u64());
+        let abort = rules
+            .iter()
+            .find_map(|rule| rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"].as_u64());
         assert_eq!(abort, Some(2), "{name}");
         if !name.ends_with("LogBucket") {
             assert_eq!(bucket["VersioningConfiguration"], json!({ "Status": "Enabled" }), "{name}");
@@ -83,12 +93,16 @@ fn requests_need_tls_and_nothing_is_overwritten() -> Result {
     ] {
         let template = Template::read(path)?;
         let tls = statement(template.resource(policy)?.properties(), "TlsOnly")?.clone();
-        assert_eq!((&tls["Effect"], &tls["Principal"], &tls["Action"]), (&json!("Deny"), &json!("*"), &json!("s3:*")));
+        assert_eq!(
+            (&tls["Effect"], &tls["Principal"], &tls["Action"]),
+            (&json!("Deny"), &json!("*"), &json!("s3:*"))
+        );
         assert_eq!(tls["Condition"], json!({ "Bool": { "aws:SecureTransport": "false" } }), "{path}");
         assert_eq!(tls["Resource"].as_array().map(Vec::len), Some(2), "{path}: the bucket and what is in it");
     }
     let storage = Template::storage()?;
-    let create_only = statement(storage.resource("BucketPolicy")?.properties(), "NothingIsOverwritten")?.clone();
+    let create_only =
+        statement(storage.resource("BucketPolicy")?.properties(), "NothingIsOverwritten")?.clone();
     assert_eq!((&create_only["Effect"], &create_only["Action"]), (&json!("Deny"), &json!("s3:PutObject")));
     assert_eq!(
         create_only["Condition"],
@@ -134,7 +148,10 @@ fn every_tier_changes_its_class_late_and_expires_much_later_than_prune_deletes()
         // Manifests must be read at once, and are small; and S3 takes no rule that ends a name.
         assert_eq!(class["ObjectSizeGreaterThan"], json!({ "Ref": "ColdBytesMin" }), "{tier}");
         let class = &class["Transitions"][0]["StorageClass"];
-        let class = class["Ref"].as_str().map_or_else(|| Ok(class.as_str().unwrap_or_default().to_owned()), |name| storage.default(name))?;
+        let class = class["Ref"].as_str().map_or_else(
+            || Ok(class.as_str().unwrap_or_default().to_owned()),
+            |name| storage.default(name),
+        )?;
         let expected = match tier {
             Tier::Daily | Tier::Weekly => "STANDARD_IA",
             Tier::Monthly => "GLACIER",
@@ -142,7 +159,8 @@ fn every_tier_changes_its_class_late_and_expires_much_later_than_prune_deletes()
         };
         assert_eq!(class, expected, "{tier}");
     }
-    let locked = LockOnWrite::parse(&lock_default(&storage)?).map_err(anyhow::Error::msg)?.context("a lock")?;
+    let locked =
+        LockOnWrite::parse(&lock_default(&storage)?).map_err(anyhow::Error::msg)?.context("a lock")?;
     for tier in Tier::ALL {
         let (locked, kept) = (u64::from(locked.days(tier).context("days")?), kept_days(&keep, tier)?);
         assert!(locked <= kept, "{tier}: locked for {locked} days, and prune wants it gone after {kept}");
@@ -188,7 +206,8 @@ fn the_lifecycle_knows_every_folder_of_the_store() -> Result {
 fn roles(template: &Template) -> Vec<(String, Vec<Value>)> {
     let statements = |resource: &Resource<'_>| -> Vec<Value> {
         let policies = resource.properties()["Policies"].as_array().cloned().unwrap_or_default();
-        let own = policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().cloned());
+        let own =
+            policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().cloned());
         own.flatten().map(|statement| unconditional(&statement)).collect()
     };
     template.of_kind("AWS::IAM::Role").map(|role| (role.id.to_owned(), statements(&role))).collect()
@@ -217,12 +236,18 @@ fn dangerous_rights_are_in_few_hands() -> Result {
     };
     assert_eq!(who_may(&template, deletes_more_than_leases), all(&["PruneRole"]));
     assert_eq!(who_may(&template, |action, _| action.contains('*')), all(&[]), "an action with a star");
-    for never in ["s3:DeleteObjectVersion", "s3:PutLifecycleConfiguration", "s3:BypassGovernanceRetention", "iam:PassRole"] {
+    for never in [
+        "s3:DeleteObjectVersion",
+        "s3:PutLifecycleConfiguration",
+        "s3:BypassGovernanceRetention",
+        "iam:PassRole",
+    ] {
         assert_eq!(who_may(&template, |action, _| action == never), all(&[]), "{never}");
     }
     let secret = |name: &'static str| {
         move |action: &str, resources: &[&str]| {
-            action == "secretsmanager:GetSecretValue" && resources.iter().any(|resource| resource.contains(name))
+            action == "secretsmanager:GetSecretValue"
+                && resources.iter().any(|resource| resource.contains(name))
         }
     };
     assert_eq!(who_may(&template, secret("IdentitySecretArn")), all(&["RestoreTestRole"]));
@@ -234,7 +259,10 @@ fn dangerous_rights_are_in_few_hands() -> Result {
     assert_eq!(who_may(&template, reads_data), all(&["RestoreTestRole", "VerifyRole"]));
     // Whatever asks KMS asks through S3.
     for (role, statements) in roles(&template) {
-        for statement in statements.iter().filter(|one| list(&one["Action"]).iter().any(|action| action.starts_with("kms:"))) {
+        for statement in statements
+            .iter()
+            .filter(|one| list(&one["Action"]).iter().any(|action| action.starts_with("kms:")))
+        {
             assert!(!statement["Condition"]["StringEquals"]["kms:ViaService"].is_null(), "{role}");
         }
     }
@@ -255,7 +283,11 @@ fn every_function_has_a_role_of_its_own_a_log_that_ends_and_told_failures() -> R
         assert_eq!(template.resource(log)?.properties()["RetentionInDays"], json!({ "Ref": "LogDays" }));
         assert_eq!(properties["LoggingConfig"]["LogFormat"], "JSON", "{}", function.id);
         let retries = &properties["EventInvokeConfig"];
-        assert!(retries["MaximumRetryAttempts"].is_u64() && retries["MaximumEventAgeInSeconds"].is_u64(), "{}", function.id);
+        assert!(
+            retries["MaximumRetryAttempts"].is_u64() && retries["MaximumEventAgeInSeconds"].is_u64(),
+            "{}",
+            function.id
+        );
         // The health check fails whenever something is unhealthy, and tells that itself.
         let told = &retries["DestinationConfig"]["OnFailure"];
         assert_eq!(told.is_null(), function.id == "HealthCheckFunction", "{}", function.id);
@@ -270,9 +302,16 @@ fn schedules_are_retried_and_what_is_lost_is_seen() -> Result {
     for schedule in template.of_kind("AWS::Scheduler::Schedule") {
         let target = &schedule.properties()["Target"];
         assert!(target["RetryPolicy"]["MaximumRetryAttempts"].is_u64(), "{}", schedule.id);
-        assert_eq!(target["DeadLetterConfig"]["Arn"], json!({ "Fn::GetAtt": ["DeadLetters", "Arn"] }), "{}", schedule.id);
+        assert_eq!(
+            target["DeadLetterConfig"]["Arn"],
+            json!({ "Fn::GetAtt": ["DeadLetters", "Arn"] }),
+            "{}",
+            schedule.id
+        );
     }
-    for (parameter, expected) in [("BackupSchedule", "cron(0 2 * * ? *)"), ("HealthSchedule", "rate(6 hours)")] {
+    for (parameter, expected) in
+        [("BackupSchedule", "cron(0 2 * * ? *)"), ("HealthSchedule", "rate(6 hours)")]
+    {
         assert_eq!(template.default(parameter)?, expected);
     }
     Ok(())
@@ -289,12 +328,20 @@ fn alarms_reach_people_and_silence_is_heard() -> Result {
     for (alarm, hours) in [("BackupMissing", 26), ("HealthCheckMissing", 13)] {
         let missing = template.resource(alarm)?.properties().clone();
         assert_eq!(missing["TreatMissingData"], "breaching", "{alarm}");
-        assert_eq!((&missing["Period"], &missing["EvaluationPeriods"]), (&json!(3600), &json!(hours)), "{alarm}");
+        assert_eq!(
+            (&missing["Period"], &missing["EvaluationPeriods"]),
+            (&json!(3600), &json!(hours)),
+            "{alarm}"
+        );
         assert!(missing["DatapointsToAlarm"].is_null(), "{alarm}: only if all hours are without success");
-        assert_eq!((&missing["ComparisonOperator"], &missing["Threshold"]), (&json!("LessThanThreshold"), &json!(1)));
+        assert_eq!(
+            (&missing["ComparisonOperator"], &missing["Threshold"]),
+            (&json!("LessThanThreshold"), &json!(1))
+        );
     }
     // 80 % of the functions' 900 s, in milliseconds.
-    for alarm in template.of_kind("AWS::CloudWatch::Alarm").filter(|alarm| alarm.id.ends_with("NearTimeout")) {
+    for alarm in template.of_kind("AWS::CloudWatch::Alarm").filter(|alarm| alarm.id.ends_with("NearTimeout"))
+    {
         assert_eq!(alarm.properties()["Threshold"], 720_000, "{}", alarm.id);
     }
     // "an alarm's total current evaluation period can be no longer than seven days" (PutMetricAlarm).

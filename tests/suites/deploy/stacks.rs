@@ -16,7 +16,8 @@ use pgark::repository::Tier;
 use pgark::seal::KeyPair;
 use pgark::signature::SigningKey;
 use pgark_tests::{
-    Ministack, Postgres, Recorded, Recorder, Stack, Topic, fixtures, repository, tool, wait_until, workspace_binary,
+    Ministack, Postgres, Recorded, Recorder, Stack, Topic, fixtures, repository, tool, wait_until,
+    workspace_binary,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -40,7 +41,12 @@ fn package(function: &str, folder: &Path) -> Result<PathBuf> {
     let inside = folder.join(function);
     std::fs::create_dir_all(&inside)?;
     let stripped = inside.join("bootstrap");
-    let done = Command::new("strip").arg("--strip-debug").arg("-o").arg(&stripped).arg(workspace_binary(function)?).status()?;
+    let done = Command::new("strip")
+        .arg("--strip-debug")
+        .arg("-o")
+        .arg(&stripped)
+        .arg(workspace_binary(function)?)
+        .status()?;
     ensure!(done.success(), "strip {function}");
     let zip = folder.join(format!("{function}.zip"));
     let script = "import sys, zipfile\n\
@@ -76,7 +82,11 @@ fn calls(requests: &[Recorded], bucket: &str) -> Result<BTreeSet<Call>> {
             }
             "sns" => {
                 let field = |name: &str| {
-                    request.body.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}="))).unwrap_or_default()
+                    request
+                        .body
+                        .split('&')
+                        .find_map(|pair| pair.strip_prefix(&format!("{name}=")))
+                        .unwrap_or_default()
                 };
                 let topic = field("TopicArn").replace("%3A", ":");
                 calls.insert(Call::new(&format!("sns:{}", field("Action")), &topic));
@@ -92,11 +102,16 @@ fn calls(requests: &[Recorded], bucket: &str) -> Result<BTreeSet<Call>> {
 /// "Actions, resources, and condition keys for Amazon S3" (Service Authorization Reference). Where a KMS key encrypts the
 /// bucket, S3 asks for it in the caller's name.
 fn of_s3(request: &Recorded, bucket: &str) -> Result<Vec<Call>> {
-    let rest = request.path.strip_prefix(&format!("/{bucket}")).with_context(|| format!("another bucket: {request:?}"))?;
+    let rest = request
+        .path
+        .strip_prefix(&format!("/{bucket}"))
+        .with_context(|| format!("another bucket: {request:?}"))?;
     let key = rest.trim_start_matches('/').replace("%3D", "=").replace("%3d", "=");
     let arn = format!("arn:aws:s3:::{bucket}");
     let object = format!("{arn}/{key}");
-    let has = |name: &str| request.query.split('&').any(|part| part == name || part.starts_with(&format!("{name}=")));
+    let has = |name: &str| {
+        request.query.split('&').any(|part| part == name || part.starts_with(&format!("{name}=")))
+    };
     let through_s3 = |action: &str| {
         let via = Some("s3.us-east-1.amazonaws.com".to_owned());
         Call { via, ..Call::new(action, "KEY") }
@@ -112,11 +127,19 @@ fn of_s3(request: &Recorded, bucket: &str) -> Result<Vec<Call>> {
         ("GET", false) if has("legal-hold") => vec![Call::new("s3:GetObjectLegalHold", &object)],
         ("GET" | "HEAD", false) => vec![Call::new("s3:GetObject", &object), through_s3("kms:Decrypt")],
         ("PUT", false) if has("partNumber") => {
-            vec![Call::new("s3:PutObject", &object), through_s3("kms:GenerateDataKey"), through_s3("kms:Decrypt")]
+            vec![
+                Call::new("s3:PutObject", &object),
+                through_s3("kms:GenerateDataKey"),
+                through_s3("kms:Decrypt"),
+            ]
         }
         ("PUT", false) => vec![Call::new("s3:PutObject", &object), through_s3("kms:GenerateDataKey")],
         ("POST", false) if has("uploads") || has("uploadId") => {
-            vec![Call::new("s3:PutObject", &object), through_s3("kms:GenerateDataKey"), through_s3("kms:Decrypt")]
+            vec![
+                Call::new("s3:PutObject", &object),
+                through_s3("kms:GenerateDataKey"),
+                through_s3("kms:Decrypt"),
+            ]
         }
         ("DELETE", false) if has("uploadId") => vec![Call::new("s3:AbortMultipartUpload", &object)],
         ("DELETE", false) => vec![Call::new("s3:DeleteObject", &object)],
@@ -257,7 +280,9 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
     alerts.wait_for(&[code])?;
     for alarm in ["backup-missing", "backup-failed"] {
         let name = format!("{APPLICATION}-{alarm}");
-        wait_until(SOON, &format!("{name} rings"), || aws.alarm_state(&name).is_ok_and(|state| state == "ALARM"))?;
+        wait_until(SOON, &format!("{name} rings"), || {
+            aws.alarm_state(&name).is_ok_and(|state| state == "ALARM")
+        })?;
     }
     alerts.wait_for(&["pgark-backup-missing", "ALARM"])?;
 
@@ -276,7 +301,9 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
     parameters.retain(|(name, _)| *name != "Schedules");
     parameters.push(("BackupSchedule", soon));
     application.update(&template, &parameters)?;
-    wait_until(SOON, "the schedule made a backup", || world.manifests().is_ok_and(|manifests| manifests.len() == 1))?;
+    wait_until(SOON, "the schedule made a backup", || {
+        world.manifests().is_ok_and(|manifests| manifests.len() == 1)
+    })?;
     let name = format!("{APPLICATION}-backup-missing");
     wait_until(SOON, "the alarm is over", || aws.alarm_state(&name).is_ok_and(|state| state == "OK"))?;
     asked_by_backup.extend(calls(&world.recorder.take(), &world.bucket)?);
@@ -286,6 +313,9 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
     assert_eq!(answer["source"], "shop", "{answer}");
     let again = world.invoke("backup", &json!({ "slot": "second" }), &mut asked_by_backup)?;
     assert!(again["skipped"].as_str().is_some_and(|why| why.contains("slot second")), "{again}");
+    // What a run that was killed left behind.
+    let left = world.keys.path().join("signing.key.pub");
+    aws.upload(&world.bucket, "daily/shop/20260101T020000Z-aaaa/toc.dat.age", &left)?;
     let mut asked = BTreeMap::from([("backup", asked_by_backup), ("health-check", asked_by_health_check)]);
     for (function, event) in [
         ("verify", json!({ "backup": "all", "sample": "50%", "slot": "first" })),
@@ -294,6 +324,7 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
         ("restore-test", json!({ "backup": "oldest-tested", "slot": "second" })),
         ("health-check", json!({})),
         ("prune", json!({ "slot": "first" })),
+        ("prune", json!({ "apply": true, "slot": "second" })),
         ("prune", json!({ "apply": true, "slot": "second" })),
     ] {
         let by_function = asked.entry(function).or_default();
@@ -317,7 +348,10 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
         ("LastRestoreTestAge", vec![]),
     ] {
         let dimensions: Vec<String> = dimensions.into_iter().map(str::to_owned).collect();
-        assert!(published.contains(&(metric.to_owned(), dimensions)), "{metric} was not published: {published:#?}");
+        assert!(
+            published.contains(&(metric.to_owned(), dimensions)),
+            "{metric} was not published: {published:#?}"
+        );
     }
 
     let mut problems = Vec::new();

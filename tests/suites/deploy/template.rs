@@ -52,7 +52,9 @@ impl Template {
     }
 
     pub(crate) fn resource(&self, id: &str) -> Result<Resource<'_>> {
-        self.resources().find(|resource| resource.id == id).with_context(|| format!("there is no resource {id}"))
+        self.resources()
+            .find(|resource| resource.id == id)
+            .with_context(|| format!("there is no resource {id}"))
     }
 
     /// The default of a parameter, as text.

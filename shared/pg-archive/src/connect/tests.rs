@@ -448,7 +448,10 @@ async fn a_password_is_made_for_each_connection_and_goes_over_tls_only() {
     for mode in ["disable", "prefer"] {
         let error = connect(&target(mode)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
-        assert!(error.to_string().contains("goes over TLS only") && error.hint().contains("sslmode="), "{error}");
+        assert!(
+            error.to_string().contains("goes over TLS only") && error.hint().contains("sslmode="),
+            "{error}"
+        );
     }
     assert_eq!(*tokens.0.lock().unwrap(), [""; 0]);
 

@@ -26,8 +26,7 @@ pub struct LockOnWrite {
 const NONE: &str = "none";
 
 impl LockOnWrite {
-    pub(super) const FIX: &str =
-        "Give none, or a mode and days: GOVERNANCE (or COMPLIANCE) daily 7, weekly 28, monthly 90, yearly 365.";
+    pub(super) const FIX: &str = "Give none, or a mode and days: GOVERNANCE (or COMPLIANCE) daily 7, weekly 28, monthly 90, yearly 365.";
 
     /// Parses a setting; `None` for `none`.
     ///
@@ -56,10 +55,12 @@ impl FromStr for LockOnWrite {
         };
         let mut days = [None; 4];
         for rule in rules.split(',').map(str::trim) {
-            let (tier, count) = rule.split_once(' ').ok_or_else(|| format!("`{rule}` is not a tier and its days"))?;
+            let (tier, count) =
+                rule.split_once(' ').ok_or_else(|| format!("`{rule}` is not a tier and its days"))?;
             let tier: Tier = tier.parse().map_err(|why: &str| format!("`{tier}`: {why}"))?;
             let count = count.trim().parse().ok().filter(|count| (1..=36_500).contains(count));
-            let count: u16 = count.ok_or_else(|| format!("`{rule}` has no number of days from 1 to 36500"))?;
+            let count: u16 =
+                count.ok_or_else(|| format!("`{rule}` has no number of days from 1 to 36500"))?;
             if days[tier as usize].replace(count).is_some() {
                 return Err(format!("{tier} is there twice"));
             }
@@ -74,7 +75,8 @@ mod tests {
 
     #[test]
     fn modes_and_days() {
-        let lock = LockOnWrite::parse("GOVERNANCE daily 7, weekly 28, monthly 90, yearly 365").unwrap().unwrap();
+        let lock =
+            LockOnWrite::parse("GOVERNANCE daily 7, weekly 28, monthly 90, yearly 365").unwrap().unwrap();
         assert_eq!(lock.mode, LockMode::Governance);
         assert_eq!(Tier::ALL.map(|tier| lock.days(tier)), [Some(7), Some(28), Some(90), Some(365)]);
         let lock = LockOnWrite::parse(" compliance yearly 3650 ").unwrap().unwrap();
@@ -82,8 +84,16 @@ mod tests {
         assert_eq!(lock.days(Tier::Yearly), Some(3650));
         assert_eq!(LockOnWrite::parse("none"), Ok(None));
         for wrong in [
-            "", "GOVERNANCE", "GOVERNANCE daily", "GOVERNANCE daily 0", "GOVERNANCE daily -1", "daily 7",
-            "GOVERNANCE daily 7, daily 8", "GOVERNANCE hourly 7", "GOVERNANCE daily 7,", "LEGAL daily 7",
+            "",
+            "GOVERNANCE",
+            "GOVERNANCE daily",
+            "GOVERNANCE daily 0",
+            "GOVERNANCE daily -1",
+            "daily 7",
+            "GOVERNANCE daily 7, daily 8",
+            "GOVERNANCE hourly 7",
+            "GOVERNANCE daily 7,",
+            "LEGAL daily 7",
             "GOVERNANCE daily 99999",
         ] {
             assert!(LockOnWrite::parse(wrong).is_err(), "{wrong:?}");

@@ -46,9 +46,11 @@ impl RdsTokens {
         // The database's own region decides, wherever the function is.
         let region = region_of(host).or_else(|| config.region().map(|region| region.as_ref()));
         let region = region.ok_or("no AWS region is set, and the host name has none; set AWS_REGION")?;
-        let provider = config.credentials_provider().ok_or("there are no AWS credentials to make a token with")?;
+        let provider =
+            config.credentials_provider().ok_or("there are no AWS credentials to make a token with")?;
         let credentials = provider.provide_credentials().await;
-        let credentials = credentials.map_err(|error| format!("no AWS credentials to make a token with: {error}"))?;
+        let credentials =
+            credentials.map_err(|error| format!("no AWS credentials to make a token with: {error}"))?;
         token(host, port, user, region, credentials, SystemTime::now())
     }
 }
@@ -96,9 +98,11 @@ fn token(
     let address = format!("{host}:{port}/?Action=connect&DBUser={}", encoded(user));
     let url = format!("https://{address}");
     let request = SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::Bytes(&[]));
-    let (signed, _) =
-        sign(request.map_err(|error| failed(&error))?, &parameters).map_err(|error| failed(&error))?.into_parts();
-    let parameters = signed.params().iter().map(|(name, value)| format!("&{}={}", encoded(name), encoded(value)));
+    let (signed, _) = sign(request.map_err(|error| failed(&error))?, &parameters)
+        .map_err(|error| failed(&error))?
+        .into_parts();
+    let parameters =
+        signed.params().iter().map(|(name, value)| format!("&{}={}", encoded(name), encoded(value)));
     Ok(parameters.fold(address, |token, parameter| token + &parameter))
 }
 
@@ -111,7 +115,8 @@ mod tests {
     fn a_token_is_the_one_that_awss_own_tools_make() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_287_584);
         let host = "shop.abcdef.eu-west-1.rds.amazonaws.com";
-        let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("session/=".to_owned()), None, "test");
+        let credentials =
+            Credentials::new("AKIDEXAMPLE", "secret", Some("session/=".to_owned()), None, "test");
         let token = token(host, 5432, "pg ark", "eu-west-1", credentials, now).unwrap();
         let (address, query) = token.split_once('?').unwrap();
         assert_eq!(address, "shop.abcdef.eu-west-1.rds.amazonaws.com:5432/");

@@ -36,7 +36,8 @@ impl StoreRead for S3Store {
 
     async fn listed(&self, key: &str) -> Result<Option<ObjectInfo>> {
         // The key itself comes before all that begin like it.
-        let request = self.client().list_objects_v2().bucket(self.bucket()).prefix(self.full_key(key)).max_keys(1);
+        let request =
+            self.client().list_objects_v2().bucket(self.bucket()).prefix(self.full_key(key)).max_keys(1);
         let page = request.send().await.map_err(|error| errors::map(error).on(self.object(key)))?;
         let first = page.contents().first().filter(|object| object.key() == Some(&self.full_key(key)));
         first

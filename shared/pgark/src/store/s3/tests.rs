@@ -156,7 +156,11 @@ async fn a_create_whose_answer_was_lost_is_told_by_its_length_to_whoever_may_not
             Err(error) => assert!(!ours && error.kind() == ErrorKind::ObjectExists, "{error}"),
         }
         let requests = server.await.unwrap();
-        assert!(requests[3].starts_with("get /bucket/?list-type=2&max-keys=1&prefix=root%2fa"), "{}", requests[3]);
+        assert!(
+            requests[3].starts_with("get /bucket/?list-type=2&max-keys=1&prefix=root%2fa"),
+            "{}",
+            requests[3]
+        );
     }
 }
 
