@@ -63,21 +63,38 @@ fn print_outcome(report: &SourceReport) {
         hint(Some(&refusal.hint));
     }
     output::line(&format!(
-        "{} of {} backups stay, {} of them good; {} ({}) and {} remains {}",
+        "{} of {} backups stay, {} of them good",
         totals.backups - totals.backups_removed,
         totals.backups,
-        totals.good_kept,
-        totals.backups_removed,
-        bytes(totals.stored_bytes_removed),
-        totals.remains_removed,
-        if report.apply { "were to go" } else { "would go: --apply deletes them" },
+        totals.good_kept
     ));
+    output::line(&gone(report));
     if report.stopped {
         output::warning("the run was stopped before all was deleted; the next one goes on");
     }
     if let Some(key) = &report.kept_as {
         output::note(&format!("the report is kept as {key}"));
     }
+}
+
+/// What went, or would go.
+fn gone(report: &SourceReport) -> String {
+    let totals = &report.totals;
+    let planned = format!(
+        "{} backups ({}) and the remains of {} runs",
+        totals.backups_removed,
+        bytes(totals.stored_bytes_removed),
+        totals.remains_removed
+    );
+    if !report.apply {
+        return format!("{planned} would go: --apply deletes them");
+    }
+    if !report.refusals.is_empty() {
+        return format!("{planned} would go: nothing was deleted");
+    }
+    let backups = report.backups.iter().filter(|line| line.done == Done::Removed).count();
+    let remains = report.remains.iter().filter(|line| line.done == Done::Removed).count();
+    format!("{planned} were to go: {backups} and {remains} are deleted")
 }
 
 fn hint(text: Option<&str>) {

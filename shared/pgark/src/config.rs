@@ -482,20 +482,20 @@ const ENDPOINT_FIX: &str = "Give a URL such as https://account.r2.cloudflarestor
 /// The endpoints of S3 and of Secrets Manager. A wrong one is told once, by the variable that was set.
 fn endpoints(raw: &RawSettings, general: Option<&String>, problems: &mut Problems) -> [Option<String>; 2] {
     [(variable::s3_endpoint, &raw.s3_endpoint), (variable::secrets_endpoint, &raw.secrets_endpoint)]
-        .map(|(name, text)| endpoint_of(name, text, (raw, general), problems))
+        .map(|(name, text)| endpoint_of(name, text.as_deref(), (raw, general), problems))
 }
 
 /// A service's own endpoint, or the general one.
 fn endpoint_of(
     name: &str,
-    text: &Option<String>,
+    text: Option<&str>,
     (raw, general): (&RawSettings, Option<&String>),
     problems: &mut Problems,
 ) -> Option<String> {
-    if *text == raw.endpoint {
+    if text == raw.endpoint.as_deref() {
         general.cloned()
     } else {
-        problems.keep(name, text.as_deref().map(endpoint), ENDPOINT_FIX)
+        problems.keep(name, text.map(endpoint), ENDPOINT_FIX)
     }
 }
 

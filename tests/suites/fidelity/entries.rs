@@ -178,7 +178,7 @@ fn fields(entry: &Entry, names: &HashMap<u32, &str>) -> Vec<(Field, String)> {
         (Field::Section, format!("{:?}", entry.section)),
         (Field::Definition, definition(entry)),
         (Field::Drop, sql(&entry.drop_statement)),
-        (Field::Copy, sql(&entry.copy_statement)),
+        (Field::Copy, copy(entry)),
         (Field::Owner, format!("{:?}", entry.owner)),
         (Field::Tablespace, format!("{:?}", entry.tablespace)),
         (Field::AccessMethod, format!("{:?}", entry.table_access_method)),
@@ -191,10 +191,25 @@ fn fields(entry: &Entry, names: &HashMap<u32, &str>) -> Vec<(Field, String)> {
 /// finds them, which changes when any of them is altered.
 fn definition(entry: &Entry) -> String {
     let text = entry.definition.clone().unwrap_or_default();
-    if entry.desc != "POLICY" {
-        return text;
+    if entry.desc == "POLICY" {
+        sorted_list(&text, " TO ", &[" USING (", " WITH CHECK (", ";"])
+    } else {
+        text
     }
-    // Every other piece lies between double quotes: names are not looked into.
+}
+
+/// The COPY statement. Rows that are loaded through the root of a partition tree have the columns in the root's order,
+/// which makes them comparable wherever they come to lie; pg_dump's have them in their partition's.
+fn copy(entry: &Entry) -> String {
+    let text = entry.copy_statement.clone().unwrap_or_default();
+    let through_root =
+        entry.definition.as_deref().is_some_and(|sql| sql.starts_with("-- load via partition root"));
+    if through_root { sorted_list(&text, " (", &[") FROM stdin;"]) } else { text }
+}
+
+/// The text with the list between the two words sorted. Names are not looked into: both words are outside of quotes.
+fn sorted_list(text: &str, before: &str, after: &[&str]) -> String {
+    // Every other piece lies between double quotes.
     let mut at = 0;
     let mut unquoted = Vec::new();
     for (piece, part) in text.split('"').enumerate() {
@@ -209,12 +224,11 @@ fn definition(entry: &Entry) -> String {
             part.get(skip..)?.find(word).map(|found| start + skip + found)
         })
     };
-    let Some(from) = find(0, " TO ").map(|at| at + " TO ".len()) else { return text };
-    let ends = [" USING (", " WITH CHECK (", ";"];
-    let to = ends.into_iter().filter_map(|word| find(from, word)).min().unwrap_or(text.len());
-    let mut roles: Vec<&str> = text[from..to].split(", ").collect();
-    roles.sort_unstable();
-    format!("{}{}{}", &text[..from], roles.join(", "), &text[to..])
+    let Some(from) = find(0, before).map(|at| at + before.len()) else { return text.to_owned() };
+    let to = after.iter().filter_map(|word| find(from, word)).min().unwrap_or(text.len());
+    let mut items: Vec<&str> = text[from..to].split(", ").collect();
+    items.sort_unstable();
+    format!("{}{}{}", &text[..from], items.join(", "), &text[to..])
 }
 
 /// What of an entry can differ.

@@ -116,7 +116,8 @@ fn by_hand_a_plan_first_then_holds_and_then_the_deed() -> Result {
         "held until 2100-01-01T00:00:00Z: before the audit",
         "last: not one of the newest 1",
         "last 1 of 1; floor 1 of 1",
-        "2 of 3 backups stay, 2 of them good; 1 (",
+        "2 of 3 backups stay, 2 of them good",
+        "1 backups (",
         "would go: --apply deletes them",
     ] {
         assert!(plan.contains(part), "{part}: {plan}");

@@ -343,7 +343,7 @@ pub(super) fn endpoints(
     problems: &mut Problems,
 ) -> [Option<String>; 2] {
     [(variable::sns_endpoint, &raw.sns_endpoint), (variable::cloudwatch_endpoint, &raw.cloudwatch_endpoint)]
-        .map(|(name, text)| endpoint_of(name, text, (raw, general), problems))
+        .map(|(name, text)| endpoint_of(name, text.as_deref(), (raw, general), problems))
 }
 
 #[cfg(test)]

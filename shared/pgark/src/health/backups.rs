@@ -88,7 +88,7 @@ pub(super) fn sizes(facts: &Facts, limits: &HealthSettings, figures: &mut Figure
     match bytes.judge(factor, BYTES_NOTICED) {
         Change::None => {}
         Change::Collapsed => {
-            found.unhealthy(Code::SizeCollapsed, bytes.message(newest, count, size), hint_less)
+            found.unhealthy(Code::SizeCollapsed, bytes.message(newest, count, size), hint_less);
         }
         Change::Jumped => {
             found.warning(Code::SizeJumped, bytes.message(newest, count, size), hint_more);

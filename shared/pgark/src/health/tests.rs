@@ -17,13 +17,13 @@ fn backup(hours: i64, stored_bytes: u64, rows: u64) -> GoodBackup {
     GoodBackup { id: BackupId::new(hours_ago(hours), 0), tier: Tier::Daily, stored_bytes, rows }
 }
 
-fn proof(hours: i64) -> Option<Proof> {
-    Some(Proof {
+fn proof(hours: i64) -> Proof {
+    Proof {
         at: hours_ago(hours),
         backup: "20261121T020000Z-aaaa".to_owned(),
         report: "reports/shop/restore-test/20261121T020000Z-aaaa.json".to_owned(),
         recovery_seconds: Some(90.0),
-    })
+    }
 }
 
 /// Twenty nights, each with a backup at two and a proof after it.
@@ -31,7 +31,7 @@ fn healthy() -> Facts {
     let good: Vec<GoodBackup> =
         (0..20).rev().map(|night| backup(10 + 24 * night, 100 * MIB, 1_000_000)).collect();
     let made = good.iter().map(|backup| backup.id.time()).collect();
-    Facts { good, made, verified: proof(9), restored: proof(100), ..Facts::default() }
+    Facts { good, made, verified: Some(proof(9)), restored: Some(proof(100)), ..Facts::default() }
 }
 
 fn judge(facts: &Facts) -> Verdict {
@@ -103,11 +103,16 @@ fn each_thing_is_found_by_its_code() {
             &[],
             &["size.jumped", "rows.jumped"],
         ),
-        ("no verification for two nights", |f| f.verified = proof(50), &["verify.overdue"], &[]),
+        ("no verification for two nights", |f| f.verified = Some(proof(50)), &["verify.overdue"], &[]),
         ("never verified", |f| f.verified = None, &["verify.overdue"], &[]),
-        ("no restore test for nine days", |f| f.restored = proof(216), &["restore-test.overdue"], &[]),
+        ("no restore test for nine days", |f| f.restored = Some(proof(216)), &["restore-test.overdue"], &[]),
         ("never restored", |f| f.restored = None, &["restore-test.overdue"], &[]),
-        ("the last restore test failed", |f| f.restore_failed = proof(5), &["restore-test.failed"], &[]),
+        (
+            "the last restore test failed",
+            |f| f.restore_failed = Some(proof(5)),
+            &["restore-test.failed"],
+            &[],
+        ),
         ("a run hangs", |f| f.open_runs.push(open(7)), &["run.unfinished"], &[]),
         ("a run runs", |f| f.open_runs.push(open(5)), &[], &[]),
         ("an upload lies around", |f| f.unfinished_uploads.push(leftover(7)), &[], &["remains"]),
@@ -160,7 +165,8 @@ fn a_young_source_owes_no_proof_yet() {
 fn a_young_source_is_compared_with_nothing() {
     let good =
         vec![backup(50, 100 * MIB, 1_000_000), backup(26, 100 * MIB, 1_000_000), backup(2, MIB, 1_000)];
-    let verdict = judge(&Facts { good, verified: proof(1), restored: proof(1), ..Facts::default() });
+    let verdict =
+        judge(&Facts { good, verified: Some(proof(1)), restored: Some(proof(1)), ..Facts::default() });
     assert_eq!((verdict.figures.size_to_median, verdict.findings), (None, vec![]));
 }
 
@@ -168,7 +174,8 @@ fn a_young_source_is_compared_with_nothing() {
 fn small_databases_may_change() {
     let mut good: Vec<_> = (1..6).rev().map(|night| backup(24 * night, 9_000, 20)).collect();
     good.push(backup(1, 40_000, 100));
-    let verdict = judge(&Facts { good, verified: proof(1), restored: proof(1), ..Facts::default() });
+    let verdict =
+        judge(&Facts { good, verified: Some(proof(1)), restored: Some(proof(1)), ..Facts::default() });
     assert_eq!((verdict.findings, verdict.warnings), (vec![], vec![]));
 }
 

@@ -121,14 +121,14 @@ impl Health {
     /// report.
     pub async fn check(&self, app: &App, source: &SourceName) -> Result<SourceHealth> {
         let now = (app.outside.now)();
-        let facts = facts::gather(app, source, now).await?;
+        let facts = Box::pin(facts::gather(app, source, now)).await?;
         let verdict = Verdict::of(&facts, &app.settings.watch.health, now);
         #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
         let id = BackupId::new(now, (app.outside.random)() as u32);
         let kept_as = (!self.no_report).then(|| keys::report_of(source, ReportKind::Health, id));
         let mut report = SourceHealth::of(app, source, (id, now), facts, verdict, kept_as);
         if !self.quiet {
-            self.tell(app, &mut report).await?;
+            Box::pin(self.tell(app, &mut report)).await?;
         }
         if let Some(key) = &report.kept_as {
             app.repository.put_report(key, report.to_json()?).await?;

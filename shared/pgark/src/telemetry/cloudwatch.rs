@@ -52,7 +52,7 @@ impl CloudWatch {
 
 /// Each value under its dimensions, and once more without the source.
 pub(super) fn datums(data: &Data) -> Vec<MetricDatum> {
-    let time = SystemTime::try_from(data.at).unwrap_or(SystemTime::UNIX_EPOCH).into();
+    let time = SystemTime::from(data.at).into();
     let dimensions = |of: &[Dimension]| {
         let one = |dimension: &Dimension| {
             AwsDimension::builder().name(dimension.as_str()).value(data.dimension(*dimension)).build()

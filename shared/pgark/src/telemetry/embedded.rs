@@ -1,5 +1,6 @@
 //! CloudWatch's embedded metric format: metrics as lines of a function's log, which CloudWatch turns into metrics. It
-//! takes no request and no rights. ("Specification: Embedded metric format", Amazon CloudWatch User Guide.)
+//! takes no request and no rights. ("Specification: Embedded metric format", Amazon CloudWatch User Guide, which says that
+//! "A DimensionSet MAY be empty".)
 //!
 //! The line carries the level from which on Lambda keeps log lines: one without a level counts as INFO and would be
 //! thrown away where only warnings are kept ("Log-level filtering", Lambda Developer Guide).
@@ -57,7 +58,7 @@ fn timestamp(at: Timestamp) -> String {
 
 /// Writes the lines to standard output, which is the log of a function.
 pub(super) fn print(lines: &[String]) -> std::io::Result<()> {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.join("\n") + "\n";
     // One write, so that no log line gets in between.
     let mut log = std::io::stdout().lock();
     log.write_all(text.as_bytes())?;

@@ -41,7 +41,7 @@ impl World {
         let flags = RawSettings { store, ..settings };
         let outside = Outside { now, random, environment: |_| None };
         let needs = Needs { store: true, ..Needs::default() };
-        let app = App::load(flags, None, needs, 2, outside).await.unwrap();
+        let app = Box::pin(App::load(flags, None, needs, 2, outside)).await.unwrap();
         Self { app, folder }
     }
 

@@ -14,9 +14,9 @@ use crate::app::Outside;
 use crate::config::{Needs, RawSettings};
 use crate::jobs::hold::{Hold, Release};
 use crate::jobs::list::List;
-use crate::repository::Tier;
 use crate::repository::manifest::tests::sample;
 use crate::repository::manifest::{Manifest, Totals};
+use crate::repository::{Filter, Tier};
 use crate::store::StoreWrite as _;
 
 thread_local! {
@@ -98,7 +98,8 @@ impl World {
     }
 
     async fn left(&self) -> Vec<String> {
-        let found = self.app.repository.find(&crate::repository::Filter::default()).await.unwrap();
+        let shop = Filter { source: Some("shop".parse().unwrap()), tier: None };
+        let found = self.app.repository.find(&shop).await.unwrap();
         found.complete.iter().map(|backup| backup.id.time().strftime("%Y-%m-%d").to_string()).collect()
     }
 }
@@ -374,7 +375,7 @@ async fn holds_need_a_reason_and_an_end_that_is_to_come() {
     }
     assert!(!world.path("holds").exists());
     // A record that nobody understands holds.
-    let id = world.app.repository.resolve("latest", &crate::repository::Filter::default()).await.unwrap().id;
+    let id = world.app.repository.resolve("latest", &Filter::default()).await.unwrap().id;
     let key = keys::hold(&"shop".parse().unwrap(), id, BackupId::new(day(2), 0));
     world.app.repository.store().put_small(&key, Bytes::from_static(b"{}")).await.unwrap();
     let holds = world.app.repository.holds(&"shop".parse().unwrap()).await.unwrap();
@@ -433,4 +434,40 @@ async fn a_manifest_that_cannot_be_reached_is_an_error_and_no_bad_backup() {
     assert!(failed.is_err(), "{failed:?}");
     let grace = world.app.settings.retention.grace;
     assert_eq!(grace, Duration::from_hours(48));
+}
+
+#[tokio::test]
+async fn a_source_that_fails_hinders_no_other() {
+    let world = World::new(|raw| {
+        raw.source = None;
+        raw.keep = Some("last 3".to_owned());
+    })
+    .await;
+    for number in 1..=4 {
+        world.backup(day(number), |_| {}).await;
+    }
+    // A source whose only manifest cannot be read for a reason that says nothing of it.
+    let broken = world.path("daily/app/20260101T020000Z-aaaa");
+    std::fs::create_dir_all(&broken).unwrap();
+    std::os::unix::fs::symlink("manifest.json", broken.join("manifest.json")).unwrap();
+    now_is(day(5));
+    for watched in [false, true] {
+        world.backup(day(if watched { 6 } else { 5 }), |_| {}).await;
+        now_is(day(7));
+        let stop = CancellationToken::new();
+        let report = if watched {
+            let answer = APPLY.watched(&world.app, &stop).await.unwrap();
+            let crate::runs::Answer::One(report) = answer else { panic!("{answer:?}") };
+            report
+        } else {
+            APPLY.run(&world.app, &stop).await.unwrap()
+        };
+        assert_eq!(report.errors.len(), 1, "{report:?}");
+        assert_eq!(report.errors[0].source.as_str(), "app");
+        assert_eq!((report.good, report.exit()), (false, crate::Exit::Failed));
+        assert!(report.reports[0].is_good() && report.reports[0].totals.backups_removed > 0);
+    }
+    assert_eq!(world.left().await, ["2026-01-04", "2026-01-05", "2026-01-06"]);
+    let runs = world.path("runs/shop");
+    assert!(runs.exists(), "each watched run leaves its records");
 }

@@ -1,6 +1,6 @@
 //! How a bucket protects what is in it: versioning, Object Lock, replication. Reads only its configuration.
 
-use aws_sdk_s3::types::{BucketVersioningStatus, ReplicationRuleStatus};
+use aws_sdk_s3::types::{BucketVersioningStatus, ReplicationConfiguration, ReplicationRuleStatus};
 
 use super::{S3Store, errors};
 use crate::error::Result;
@@ -64,7 +64,8 @@ impl S3Store {
             }
             Err(error) => return Err(errors::map(error).on(self.bucket())),
         };
-        let rules = answer.replication_configuration().map(|all| all.rules()).unwrap_or_default();
+        let rules =
+            answer.replication_configuration().map(ReplicationConfiguration::rules).unwrap_or_default();
         let enabled = rules.iter().find(|rule| *rule.status() == ReplicationRuleStatus::Enabled);
         Ok(enabled.and_then(|rule| rule.destination()).map(|to| format!("to {}", to.bucket())))
     }
