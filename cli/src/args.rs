@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Restore a backup into a scratch database, compare, and keep the evidence
     RestoreTest(RestoreTest),
+    /// Say whether each database could be recovered now, from the store alone; exit code 4 if not
+    Health(Health),
     /// Delete backups by policy; without --apply, only say which and why
     Prune(Prune),
     /// Keep a backup whatever the policy says
@@ -358,6 +360,16 @@ pub(crate) struct Diff {
     /// The later one
     #[arg(default_value = "latest")]
     pub(crate) after: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Health {
+    /// Keep no report in the store
+    #[arg(long)]
+    pub(crate) no_report: bool,
+    /// Tell nobody, and publish no metrics
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, ClapArgs)]

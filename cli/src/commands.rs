@@ -14,6 +14,7 @@ mod cost;
 mod diff;
 mod doctor;
 mod fetch;
+mod health;
 mod history;
 mod hold;
 mod keys;
@@ -59,6 +60,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
             let needs = Needs { restore_test: true, ..READING };
             Box::pin(restore_test::run(&load(&args, needs).await?, test, json)).await
         }
+        Command::Health(health) => Box::pin(health::run(&load(&args, LOOKING).await?, health, json)).await,
         Command::Prune(prune) => Box::pin(prune::run(&load(&args, LOOKING).await?, prune, json)).await,
         Command::Hold(hold) => hold::hold(&open(&args, LOOKING).await?, hold, json).await,
         Command::Release(release) => hold::release(&open(&args, LOOKING).await?, release, json).await,

@@ -163,7 +163,7 @@ pub(crate) fn ago(seconds: f64) -> String {
     }
 }
 
-/// `1.2 s`, or `3m 20s`
+/// `1.2 s`, `3m 20s`, `26h 5m`, or `8d 3h`
 pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 60.0 {
         return format!("{seconds:.1} s");
@@ -172,6 +172,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
         (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
+        (hours, ..) if hours >= 48 => format!("{}d {}h", hours / 24, hours % 24),
         (hours, minutes, _) => format!("{hours}h {minutes}m"),
     }
 }

@@ -1,6 +1,8 @@
 //! Many AWS services in one process: ministack. Used for Secrets Manager, SNS, CloudWatch and Scheduler; objects go
 //! to [`crate::ObjectStore`], because ministack does not check signatures.
 
+mod watching;
+
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use serde_json::{Value, json};
 use crate::http::{self, Request};
 use crate::places;
 use crate::supervised::{Supervised, free_ports, unique_number};
+
+pub use watching::Topic;
 
 const START_LIMIT: Duration = Duration::from_mins(1);
 

@@ -129,6 +129,12 @@ impl ObjectStore {
         Ok(name)
     }
 
+    /// Sets a part of a bucket's configuration, such as `versioning`.
+    pub fn configure(&self, bucket: &str, part: &str, xml: &str) -> anyhow::Result<()> {
+        let request = store_request("PUT", &format!("{}?{part}=", self.bucket_url(bucket)))?;
+        request.body_of_type("application/xml", xml.as_bytes()).send()?.success().map(drop)
+    }
+
     /// Creates a bucket with Object Lock, whose name starts with `prefix` and that no other test has.
     pub fn create_bucket_with_lock(&self, prefix: &str) -> anyhow::Result<String> {
         let name = format!("{prefix}-{}-{}", std::process::id(), unique_number());

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 
 #[path = "lambda/duplicates.rs"]
 mod duplicates;
+#[path = "lambda/health_check.rs"]
+mod health_check;
 #[path = "lambda/prune.rs"]
 mod prune;
 #[path = "lambda/restore_test.rs"]

@@ -81,7 +81,7 @@ fn line(title: &'static str, points: &[(i64, f64)], span: (i64, i64), units: &Un
     let max = points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
     let (unit, name) =
         units.iter().copied().find(|(unit, _)| max >= *unit).unwrap_or((1.0, units[units.len() - 1].1));
-    let label = |value: f64| format!("{} {name}", rounded(value));
+    let label = |value: f64| if value == 0.0 { "0".to_owned() } else { format!("{} {name}", rounded(value)) };
     let description = match points.last() {
         None => format!("{title}: nothing yet"),
         Some((_, last)) => {

@@ -235,13 +235,12 @@ fn table_plans(catalog: &Catalog, files: &[DataFile]) -> Result<Vec<TablePlan>> 
         let Kind::Table(table) = &object.kind else {
             return Err(Error::new(ErrorKind::Catalog, format!("{} has rows but is no table", object.name)));
         };
-        let columns = table.columns.iter().filter(|column| !column.dropped && column.generated == ' ');
         by_id.insert(id, plans.len());
         plans.push(TablePlan {
             id,
             schema: catalog.schema_name(object).to_owned(),
             name: object.name.clone(),
-            columns: columns.map(|column| column.name.clone()).collect(),
+            columns: tables::data_columns(catalog, table).into_iter().map(str::to_owned).collect(),
             bytes: table.total_bytes,
             rows_estimate: rows_estimate(table.rows_estimate),
             loaded_through: tables::load_root(catalog, table).map(|root| {

@@ -38,6 +38,10 @@ pub struct Emitter<'a> {
     files: &'a HashMap<DumpId, Vec<String>>,
     entries: Vec<Entry>,
     data_entries: HashMap<DumpId, Vec<DumpId>>,
+    /// The ACL entry of each schema that has one.
+    pub(crate) schema_grants: HashMap<String, DumpId>,
+    /// Whether what comes now is restored behind the data.
+    behind_data: bool,
     next_id: u32,
     failure: Option<Error>,
 }
@@ -49,7 +53,16 @@ impl<'a> Emitter<'a> {
     /// With more than 2^32 objects.
     pub fn new(catalog: &'a Catalog, files: &'a HashMap<DumpId, Vec<String>>) -> Self {
         let next_id = u32::try_from(catalog.objects().len() + 1).expect("fewer than 2^32 objects");
-        Self { catalog, files, entries: Vec::new(), data_entries: HashMap::new(), next_id, failure: None }
+        Self {
+            catalog,
+            files,
+            entries: Vec::new(),
+            data_entries: HashMap::new(),
+            schema_grants: HashMap::new(),
+            behind_data: false,
+            next_id,
+            failure: None,
+        }
     }
 
     /// What was collected, or the first failure that was reported with [`Self::fail`].
@@ -127,7 +140,10 @@ impl<'a> Emitter<'a> {
             address,
             tag: definition.tag,
             desc: definition.desc.to_owned(),
-            section: definition.section,
+            section: match definition.section {
+                Section::PreData if self.behind_data => Section::PostData,
+                section => section,
+            },
             definition: Some(definition.create),
             drop_statement: Some(definition.drop),
             copy_statement: None,
@@ -189,6 +205,10 @@ pub(crate) fn entries<'a>(
     }
     for id in order {
         let object = catalog.get(*id);
+        // What has to wait for a definition of that section belongs to it, whatever it is: a view of a materialized
+        // view that needs a primary key. pg_dump leaves such entries in PRE_DATA, where they come too early in a
+        // restore by sections.
+        out.behind_data |= matches!(object.kind, Kind::PostDataBoundary);
         if catalog.selection.schema || is_data(&object.kind) {
             emit_object(&mut out, object)?;
         }

@@ -24,6 +24,7 @@ mod sources;
 mod store_url;
 mod values;
 mod variables;
+mod watching;
 
 pub(crate) use assertions::problem as assertions_problem;
 pub use assertions::{Assertion, ExpectedValue};
@@ -34,6 +35,8 @@ pub use store_url::StoreUrl;
 pub use variables::{
     CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_MEMORY, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, USER, variable,
 };
+pub(crate) use watching::web_address;
+pub use watching::{BucketFeature, Channel, HealthSettings, MetricsWay, UrlSource, WatchSettings};
 
 use file::File;
 use problems::Problems;
@@ -119,6 +122,8 @@ pub struct Settings {
     pub restore_test_secret: Option<SecretReference>,
     /// What must hold in each restored database.
     pub assertions: Vec<Assertion>,
+    /// Who is told, where metrics go, and what counts as healthy.
+    pub watch: WatchSettings,
     /// In which storage classes the tiers end up.
     pub storage_classes: StorageClasses,
     /// The database, if it is another one than in the connection string: one that was found on a server.
@@ -276,6 +281,15 @@ fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
     if higher.signing_key_file.is_some() || higher.signing_key_secret.is_some() {
         (lower.signing_key_file, lower.signing_key_secret) = (None, None);
     }
+    if higher.slack_url.is_some() || higher.slack_secret.is_some() {
+        (lower.slack_url, lower.slack_secret) = (None, None);
+    }
+    if higher.webhook_url.is_some() || higher.webhook_secret.is_some() {
+        (lower.webhook_url, lower.webhook_secret) = (None, None);
+    }
+    if higher.ping_url.is_some() || higher.ping_secret.is_some() {
+        (lower.ping_url, lower.ping_secret) = (None, None);
+    }
     higher.or(lower)
 }
 
@@ -283,6 +297,8 @@ fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
 fn endpoints_of_layer(mut layer: RawSettings) -> RawSettings {
     layer.s3_endpoint = layer.s3_endpoint.or_else(|| layer.endpoint.clone());
     layer.secrets_endpoint = layer.secrets_endpoint.or_else(|| layer.endpoint.clone());
+    layer.sns_endpoint = layer.sns_endpoint.or_else(|| layer.endpoint.clone());
+    layer.cloudwatch_endpoint = layer.cloudwatch_endpoint.or_else(|| layer.endpoint.clone());
     layer
 }
 
@@ -303,7 +319,9 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
     let lock_timeout = raw.lock_timeout.as_deref().map(values::duration);
     let chunk_bytes = raw.chunk_bytes.as_deref().map(values::size);
     let secret = |text: &Option<String>| text.as_deref().map(str::parse::<SecretReference>);
-    let [s3_endpoint, secrets_endpoint] = endpoints(raw, problems);
+    let general = problems.keep(variable::endpoint, raw.endpoint.as_deref().map(endpoint), ENDPOINT_FIX);
+    let [s3_endpoint, secrets_endpoint] = endpoints(raw, general.as_ref(), problems);
+    let watch_endpoints = watching::endpoints(raw, general.as_ref(), problems);
     let jobs_default = cores.clamp(1, JOBS_DEFAULT_MAX);
     let settings = Settings {
         database_url: raw.database_url.as_deref().map(Secret::new),
@@ -371,6 +389,7 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
             )
             .unwrap_or_default(),
         assertions: Vec::new(),
+        watch: watching::validate(raw, watch_endpoints, problems),
         database_name: None,
         sources: Sources::default(),
     };
@@ -458,13 +477,26 @@ fn jobs(text: &str) -> Result<NonZeroUsize, &'static str> {
     }
 }
 
+const ENDPOINT_FIX: &str = "Give a URL such as https://account.r2.cloudflarestorage.com.";
+
 /// The endpoints of S3 and of Secrets Manager. A wrong one is told once, by the variable that was set.
-fn endpoints(raw: &RawSettings, problems: &mut Problems) -> [Option<String>; 2] {
-    let fix = "Give a URL such as https://account.r2.cloudflarestorage.com.";
-    let mut keep = |name, text: &Option<String>| problems.keep(name, text.as_deref().map(endpoint), fix);
-    let general = keep(variable::endpoint, &raw.endpoint);
+fn endpoints(raw: &RawSettings, general: Option<&String>, problems: &mut Problems) -> [Option<String>; 2] {
     [(variable::s3_endpoint, &raw.s3_endpoint), (variable::secrets_endpoint, &raw.secrets_endpoint)]
-        .map(|(name, text)| if *text == raw.endpoint { general.clone() } else { keep(name, text) })
+        .map(|(name, text)| endpoint_of(name, text.as_deref(), (raw, general), problems))
+}
+
+/// A service's own endpoint, or the general one.
+fn endpoint_of(
+    name: &str,
+    text: Option<&str>,
+    (raw, general): (&RawSettings, Option<&String>),
+    problems: &mut Problems,
+) -> Option<String> {
+    if text == raw.endpoint.as_deref() {
+        general.cloned()
+    } else {
+        problems.keep(name, text.map(endpoint), ENDPOINT_FIX)
+    }
 }
 
 fn endpoint(text: &str) -> Result<String, &'static str> {

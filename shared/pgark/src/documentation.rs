@@ -105,8 +105,24 @@ fn the_example_file_shows_every_key_as_it_may_be_written() {
         written.map(|line| line.strip_prefix('#').unwrap_or(line).to_owned() + "\n").collect();
     // The database and the keys are named in one of two ways.
     for others in [
-        ["database_url", "identity_file", "signing_key_file", "restore_test_secret"],
-        ["database_secret", "identity_secret", "signing_key_secret", "restore_test_url"],
+        [
+            "database_url",
+            "identity_file",
+            "signing_key_file",
+            "restore_test_secret",
+            "slack_url",
+            "webhook_url",
+            "ping_url",
+        ],
+        [
+            "database_secret",
+            "identity_secret",
+            "signing_key_secret",
+            "restore_test_url",
+            "slack_secret",
+            "webhook_secret",
+            "ping_secret",
+        ],
     ] {
         let one_way =
             others.iter().fold(complete.clone(), |text, key| text.replace(&format!("\n{key} = "), "\n# "));

@@ -102,6 +102,8 @@ pub enum ErrorKind {
     EmbeddedFailed,
     /// A restored database is not what was backed up, or an assertion about it does not hold.
     RestoreTestFailed,
+    /// A source is unhealthy.
+    Unhealthy,
     /// A record of a run, or of a lease, cannot be read.
     RecordDamaged,
     /// The lease of a run is another's by now.
@@ -129,7 +131,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -173,6 +175,7 @@ impl ErrorKind {
         Self::EmbeddedMissing,
         Self::EmbeddedFailed,
         Self::RestoreTestFailed,
+        Self::Unhealthy,
         Self::RecordDamaged,
         Self::LeaseLost,
         Self::Internal,
@@ -223,6 +226,7 @@ impl ErrorKind {
             Self::EmbeddedMissing => ("embedded.missing", Exit::Usage),
             Self::EmbeddedFailed => ("embedded.failed", Exit::Failed),
             Self::RestoreTestFailed => ("restore-test.failed", Exit::Damaged),
+            Self::Unhealthy => ("health.unhealthy", Exit::Unhealthy),
             Self::RecordDamaged => ("record.damaged", Exit::Failed),
             Self::LeaseLost => ("lease.lost", Exit::Failed),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),

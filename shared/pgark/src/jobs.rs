@@ -6,6 +6,7 @@ pub mod cost;
 pub mod diff;
 pub mod doctor;
 pub mod fetch;
+pub mod health;
 pub mod history;
 pub mod hold;
 pub mod list;

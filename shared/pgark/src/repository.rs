@@ -15,6 +15,7 @@ use crate::seal::{Compression, Encryption, Identities, SealedWriter, Sealer, Uns
 use crate::signature::{SignatureCheck, VerificationKeys};
 use crate::store::{ByteStream, Store, StoreRead as _, StoreWrite as _};
 
+mod alerts;
 pub mod archive;
 pub mod candidates;
 mod catalog;

@@ -21,6 +21,7 @@ pub mod store;
 pub mod summary;
 mod turn;
 pub mod watched;
+mod watcher;
 
 pub use answer::{Answer, Job, SourceOutcome, SourcesReport};
 pub use store::{RunName, Runs};

@@ -36,9 +36,18 @@ impl Secrets {
     /// # Errors
     /// When a secret's region is not known.
     pub async fn open(settings: &Settings, needs: Needs) -> Result<Option<Self>> {
-        if settings.secrets(needs).next().is_none() {
+        let wanted: Vec<_> = settings.secrets(needs).collect();
+        if wanted.is_empty() {
             return Ok(None);
         }
+        Self::prepare(settings, &wanted).await.map(Some)
+    }
+
+    /// Prepares reading these secrets. Contacts nobody yet.
+    ///
+    /// # Errors
+    /// When a secret's region is not known.
+    pub async fn prepare(settings: &Settings, wanted: &[&SecretReference]) -> Result<Self> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::standard().with_max_attempts(4))
             .timeout_config(timeouts());
@@ -49,14 +58,14 @@ impl Secrets {
             loader = loader.endpoint_url(url);
         }
         let config = loader.load().await;
-        if let Some(secret) = settings.secrets(needs).find(|secret| secret.region().is_none())
+        if let Some(secret) = wanted.iter().find(|secret| secret.region().is_none())
             && config.region().is_none()
         {
             return Err(Error::new(ErrorKind::Settings, "no AWS region is set")
                 .on(secret.id())
                 .hint("Set AWS_REGION to the region of the secret, or give the secret's whole ARN."));
         }
-        Ok(Some(Self { config }))
+        Ok(Self { config })
     }
 
     /// Reads the current version of a secret, in the region that its ARN names.

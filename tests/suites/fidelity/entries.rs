@@ -1,6 +1,6 @@
 //! Two archives' tables of contents, compared entry by entry.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::process::Command;
@@ -75,8 +75,12 @@ impl Entries {
             .collect();
         let mut first = HashMap::new();
         let mut joined = HashMap::new();
+        let mut in_chunks = HashSet::new();
         self.named.retain(|(_, entry)| {
             let is_first = entry.desc != "TABLE DATA" || !first.contains_key(&entry.label());
+            if !is_first {
+                in_chunks.insert(entry.label());
+            }
             joined.insert(entry.id, *first.entry(entry.label()).or_insert(entry.id));
             is_first
         });
@@ -84,9 +88,9 @@ impl Entries {
             for needed in &mut entry.dependencies {
                 *needed = joined.get(needed).copied().unwrap_or(*needed);
             }
-            if entry.desc == "TABLE DATA" && entry.dependencies.is_empty() {
+            if in_chunks.contains(&entry.label()) {
+                // Chunks do not say which table they need. Archives of rows alone refer to one that they do not hold.
                 let table = tables.get(&entry.label().replacen("TABLE DATA", "TABLE", 1));
-                // Archives of rows alone refer to a table that they do not hold.
                 entry.dependencies.push(table.copied().unwrap_or(DumpId(u32::MAX)));
             }
         }
@@ -172,15 +176,59 @@ fn fields(entry: &Entry, names: &HashMap<u32, &str>) -> Vec<(Field, String)> {
         .collect();
     vec![
         (Field::Section, format!("{:?}", entry.section)),
-        (Field::Definition, sql(&entry.definition)),
+        (Field::Definition, definition(entry)),
         (Field::Drop, sql(&entry.drop_statement)),
-        (Field::Copy, sql(&entry.copy_statement)),
+        (Field::Copy, copy(entry)),
         (Field::Owner, format!("{:?}", entry.owner)),
         (Field::Tablespace, format!("{:?}", entry.tablespace)),
         (Field::AccessMethod, format!("{:?}", entry.table_access_method)),
         (Field::Data, entry.data_file.is_some().to_string()),
         (Field::Dependencies, needed.into_iter().collect::<Vec<_>>().join("\n")),
     ]
+}
+
+/// The definition. The roles of a policy come in an order that means nothing: pg_dump's is the one in which the server
+/// finds them, which changes when any of them is altered.
+fn definition(entry: &Entry) -> String {
+    let text = entry.definition.clone().unwrap_or_default();
+    if entry.desc == "POLICY" {
+        sorted_list(&text, " TO ", &[" USING (", " WITH CHECK (", ";"])
+    } else {
+        text
+    }
+}
+
+/// The COPY statement. Rows that are loaded through the root of a partition tree have the columns in the root's order,
+/// which makes them comparable wherever they come to lie; pg_dump's have them in their partition's.
+fn copy(entry: &Entry) -> String {
+    let text = entry.copy_statement.clone().unwrap_or_default();
+    let through_root =
+        entry.definition.as_deref().is_some_and(|sql| sql.starts_with("-- load via partition root"));
+    if through_root { sorted_list(&text, " (", &[") FROM stdin;"]) } else { text }
+}
+
+/// The text with the list between the two words sorted. Names are not looked into: both words are outside of quotes.
+fn sorted_list(text: &str, before: &str, after: &[&str]) -> String {
+    // Every other piece lies between double quotes.
+    let mut at = 0;
+    let mut unquoted = Vec::new();
+    for (piece, part) in text.split('"').enumerate() {
+        if piece % 2 == 0 {
+            unquoted.push((at, part));
+        }
+        at += part.len() + 1;
+    }
+    let find = |from: usize, word: &str| {
+        unquoted.iter().find_map(|(start, part)| {
+            let skip = from.saturating_sub(*start);
+            part.get(skip..)?.find(word).map(|found| start + skip + found)
+        })
+    };
+    let Some(from) = find(0, before).map(|at| at + before.len()) else { return text.to_owned() };
+    let to = after.iter().filter_map(|word| find(from, word)).min().unwrap_or(text.len());
+    let mut items: Vec<&str> = text[from..to].split(", ").collect();
+    items.sort_unstable();
+    format!("{}{}{}", &text[..from], items.join(", "), &text[to..])
 }
 
 /// What of an entry can differ.

@@ -93,6 +93,11 @@ impl World {
         self.store.keys(&self.bucket)
     }
 
+    /// Sets a part of the bucket's configuration.
+    pub(crate) fn configure_bucket(&self, part: &str, xml: &str) -> anyhow::Result<()> {
+        self.store.configure(&self.bucket, part, xml)
+    }
+
     pub(crate) fn unfinished_uploads(&self) -> anyhow::Result<Vec<String>> {
         self.store.unfinished_uploads(&self.bucket)
     }

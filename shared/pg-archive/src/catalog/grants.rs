@@ -185,7 +185,10 @@ fn emit_list(
             return None;
         }
     };
-    let on: Vec<_> = [Some(object.id), alternative].into_iter().flatten().collect();
+    // Who grants on what others own must have been let into the schema before: pg_dump leaves that to the order of
+    // entries, which parallel restores do not keep.
+    let schema = out.schema_grants.get(target.schema).copied();
+    let on: Vec<_> = [Some(object.id), alternative, schema].into_iter().flatten().collect();
     (!sql.is_empty()).then(|| out.attach(object, tag, "ACL", sql, &on))
 }
 

@@ -117,6 +117,8 @@ pub fn emit(out: &mut Emitter<'_>, object: &Object, schema: &Schema) -> Result<(
     } else {
         comments::emit_unlike_initdb(out, object, "SCHEMA", &name, PUBLIC_COMMENT);
     }
-    out.grants(object, "SCHEMA", &name);
+    if let Some(entry) = out.grants(object, "SCHEMA", &name) {
+        out.schema_grants.insert(object.name.clone(), entry);
+    }
     Ok(())
 }

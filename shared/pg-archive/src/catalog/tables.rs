@@ -17,7 +17,7 @@ mod lock;
 mod read;
 
 pub use create::{emit_attach, emit_default};
-pub(crate) use data::{copy_columns, load_root};
+pub(crate) use data::{copy_columns, data_columns, load_root};
 pub use data::{emit_data, emit_refresh, plan_data};
 pub use data_order::{order_by_foreign_keys, order_configuration, order_refreshes};
 pub use read::read;

@@ -108,7 +108,7 @@ fn copy_statement(
     range: Option<(u64, Option<u64>)>,
 ) -> String {
     let qualified = catalog.qualified(object);
-    let columns = copy_columns(table);
+    let columns = copy_columns(catalog, table);
     let condition = match (range, &table.filter) {
         (None, None) => return format!("COPY {qualified} {columns} TO STDOUT"),
         (None, Some(filter)) => filter.clone(),

@@ -26,22 +26,24 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `90m`, `26h`, `3d`, `2w`: lengths of time that are about the age of backups.
+/// `90m`, `26h`, `8d`, `4w`: how old something may be.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
+    const YEAR_SECONDS: u64 = 366 * 86_400;
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| format!("`{text}` does not start with a number"))?;
-    let minutes = match unit.trim() {
-        "m" | "min" => 1,
-        "h" => 60,
-        "d" => 24 * 60,
-        "w" => 7 * 24 * 60,
+    let seconds: u64 = match unit.trim() {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
         "" => return Err(format!("`{text}` has no unit")),
         unit => return Err(format!("`{unit}` is no unit of time")),
     };
-    match number.checked_mul(minutes) {
-        Some(minutes) if (1..=100 * 366 * 24 * 60).contains(&minutes) => Ok(Duration::from_mins(minutes)),
-        _ => Err(format!("`{text}` is not between a minute and a hundred years")),
+    match number.checked_mul(seconds) {
+        Some(seconds) if (1..=100 * YEAR_SECONDS).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("`{text}` is not between 1s and 100 years")),
     }
 }
 
@@ -98,10 +100,12 @@ mod tests {
 
     #[test]
     fn ages() {
-        for (text, minutes) in [("90m", 90), ("26h", 1560), ("3d", 4320), ("2w", 20_160)] {
-            assert_eq!(age(text), Ok(Duration::from_mins(minutes)));
+        for (text, seconds) in
+            [("45s", 45), ("90m", 5_400), ("26h", 93_600), ("8d", 691_200), ("4w", 2_419_200)]
+        {
+            assert_eq!(age(text), Ok(Duration::from_secs(seconds)));
         }
-        for wrong in ["", "30", "d", "0h", "-1h", "1.5h", "1y", "99999999999999999d", "30ß"] {
+        for wrong in ["", "8", "d", "0d", "-1d", "1.5d", "1y", "99999999999999999999d", "100000000w", "8ß"] {
             assert!(age(wrong).is_err(), "{wrong}");
         }
     }

@@ -101,6 +101,44 @@ settings! {
     restore_test_url = "PGARK_RESTORE_TEST_URL",
     /// Instead of that URL: the name or ARN of a secret in AWS Secrets Manager that holds it.
     restore_test_secret = "PGARK_RESTORE_TEST_SECRET",
+    /// The SNS topic that gets alerts.
+    sns_topic = "PGARK_SNS_TOPIC",
+    /// The Slack-compatible webhook that gets alerts; a secret.
+    slack_url = "PGARK_SLACK_URL",
+    /// Instead of that URL: the name or ARN of a secret in AWS Secrets Manager that holds it.
+    slack_secret = "PGARK_SLACK_SECRET",
+    /// The webhook that gets alerts as JSON; a secret.
+    webhook_url = "PGARK_WEBHOOK_URL",
+    /// Instead of that URL: the name or ARN of a secret in AWS Secrets Manager that holds it.
+    webhook_secret = "PGARK_WEBHOOK_SECRET",
+    /// What is pinged when runs start and end; `{job}` and `{source}` in it are filled in; a secret.
+    ping_url = "PGARK_PING_URL",
+    /// Instead of that URL: the name or ARN of a secret in AWS Secrets Manager that holds it.
+    ping_secret = "PGARK_PING_SECRET",
+    /// Who hears of success, besides pings: `sns`, `slack`, `webhook`.
+    notify_success = "PGARK_NOTIFY_SUCCESS",
+    /// Where metrics go: `none`, `cloudwatch` or `emf`.
+    metrics = "PGARK_METRICS",
+    /// The namespace of metrics in CloudWatch.
+    metrics_namespace = "PGARK_METRICS_NAMESPACE",
+    /// How old the newest good backup may be.
+    health_backup_age = "PGARK_HEALTH_BACKUP_AGE",
+    /// How old the last verification that found nothing may be.
+    health_verify_age = "PGARK_HEALTH_VERIFY_AGE",
+    /// How old the last restore test that passed may be.
+    health_restore_test_age = "PGARK_HEALTH_RESTORE_TEST_AGE",
+    /// How many times larger or smaller than the median of the last ten a backup may be.
+    health_size_factor = "PGARK_HEALTH_SIZE_FACTOR",
+    /// How long a run may take, and an upload may stay unfinished.
+    health_run_time = "PGARK_HEALTH_RUN_TIME",
+    /// What the bucket is to have: `versioning`, `lock`, `replication`.
+    health_bucket = "PGARK_HEALTH_BUCKET",
+    /// After which time an alert is repeated.
+    health_reminder = "PGARK_HEALTH_REMINDER",
+    /// The promise of how much may be lost, as a time.
+    recovery_point = "PGARK_RECOVERY_POINT",
+    /// The promise of how long a restore takes.
+    recovery_time = "PGARK_RECOVERY_TIME",
     /// In which storage classes the tiers end up, for estimates of costs.
     storage_classes = "PGARK_STORAGE_CLASSES",
     /// A custom endpoint for every AWS service that has none of its own.
@@ -109,6 +147,10 @@ settings! {
     s3_endpoint = "AWS_ENDPOINT_URL_S3",
     /// A custom endpoint for Secrets Manager.
     secrets_endpoint = "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    /// A custom endpoint for SNS.
+    sns_endpoint = "AWS_ENDPOINT_URL_SNS",
+    /// A custom endpoint for CloudWatch.
+    cloudwatch_endpoint = "AWS_ENDPOINT_URL_CLOUDWATCH",
     /// The S3 region.
     s3_region = "AWS_REGION",
 }

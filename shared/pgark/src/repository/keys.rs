@@ -8,6 +8,7 @@
 //! holds/<source>/<backup-id>/<time>.json             a hold or a release; the newest wins
 //! doctor/<time>-<random>                             while `pgark doctor` tries the store
 //! reports/<source>/<verify|restore-test|prune|health>/<time>.json
+//! alerts/<source>/<time>.json                        what was said of the source's health; the newest is the state
 //! runs/<source>/<YYYY-MM>/<run-id>.<job>.start.json    and .end.json; the month of the run's start, UTC
 //! leases/<source>/<job>/<8 digits>.json                 counted up
 //! ```
@@ -88,6 +89,16 @@ pub fn report(source: &SourceName, kind: ReportKind, time: Timestamp, random: u3
 /// The key of a report by its id, which is made like a backup's.
 pub fn report_of(source: &SourceName, kind: ReportKind, id: BackupId) -> String {
     format!("{}{id}.json", reports_prefix(source, kind))
+}
+
+/// The folder of a source's alerts, as a prefix.
+pub fn alerts_prefix(source: &SourceName) -> String {
+    format!("alerts/{source}/")
+}
+
+/// The key of an alert.
+pub fn alert(source: &SourceName, id: BackupId) -> String {
+    format!("{}{id}.json", alerts_prefix(source))
 }
 
 /// The folder of the holds on a source's backups, as a prefix.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::turn::{self, Admitted};
+use super::watcher::Told;
 use super::{FORMAT_VERSION, Figures, JobName, Outcome, RunCost, RunError, RunRecord, Summarized};
 use crate::app::{self, App};
 use crate::error::{ErrorKind, Result};
@@ -44,12 +45,8 @@ impl Watcher for () {
 }
 
 /// Who is to be told, by the settings.
-///
-/// # Errors
-/// When they cannot be set up.
-#[allow(clippy::unused_async)] // whoever sends things reads its configuration first
-pub async fn watcher(_app: &App) -> Result<Box<dyn Watcher>> {
-    Ok(Box::new(()))
+fn watcher(app: &App) -> Box<dyn Watcher> {
+    Box::new(Told::from_settings(app))
 }
 
 /// What came of it.
@@ -91,7 +88,7 @@ pub async fn watched<T: Summarized>(
     } else {
         app
     };
-    let watcher = watcher(app).await?;
+    let watcher = watcher(app);
     watched_by(watcher.as_ref(), app, job, stop, work).await
 }
 

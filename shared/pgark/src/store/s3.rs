@@ -34,6 +34,7 @@ mod errors;
 mod lock;
 mod multipart;
 mod parts;
+mod protection;
 mod read;
 mod resume;
 mod write;

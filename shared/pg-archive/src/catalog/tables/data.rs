@@ -55,15 +55,24 @@ fn add_data(catalog: &mut Catalog, id: DumpId) {
     }
 }
 
-/// The columns of COPY in parentheses with a leading space, generated ones left out (`fmtCopyColumnList`); empty if
-/// there is none.
-pub(crate) fn copy_columns(table: &Table) -> String {
-    let names: Vec<String> = table
-        .columns
-        .iter()
-        .filter(|column| !column.dropped && column.generated == ' ')
-        .map(|column| identifier(&column.name))
-        .collect();
+/// The columns that rows are dumped with, generated ones left out.
+///
+/// Rows that are loaded through the root of their partition tree have the columns in the root's order: which partition
+/// they come to lie in is not known, and only rows of one form can be compared wherever they are.
+pub(crate) fn data_columns<'a>(catalog: &'a Catalog, table: &'a Table) -> Vec<&'a str> {
+    let own = table.columns.iter().filter(|column| !column.dropped && column.generated == ' ');
+    let mut names: Vec<&str> = own.map(|column| column.name.as_str()).collect();
+    if let Some(root) = load_root(catalog, table)
+        && let Kind::Table(root) = &catalog.get(root).kind
+    {
+        names.sort_by_key(|name| root.columns.iter().position(|column| column.name == *name));
+    }
+    names
+}
+
+/// The same in parentheses, quoted (`fmtCopyColumnList`); empty if there is none.
+pub(crate) fn copy_columns(catalog: &Catalog, table: &Table) -> String {
+    let names: Vec<String> = data_columns(catalog, table).into_iter().map(identifier).collect();
     if names.is_empty() { String::new() } else { format!("({})", names.join(", ")) }
 }
 
@@ -91,7 +100,7 @@ pub fn emit_data(out: &mut Emitter<'_>, object: &Object, id: DumpId) -> Result<(
                 root.map_or_else(String::new, |_| format!("-- load via partition root {target}")),
             ),
             drop_statement: None,
-            copy_statement: Some(format!("COPY {target} {} FROM stdin;\n", copy_columns(table))),
+            copy_statement: Some(format!("COPY {target} {} FROM stdin;\n", copy_columns(catalog, table))),
             schema: Some(catalog.schema_name(owner).to_owned()),
             tablespace: None,
             table_access_method: None,

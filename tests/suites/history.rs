@@ -2,7 +2,7 @@
 //!
 //! Duplicates of schedule events under Lambda's emulator are in the suite `lambda`.
 
-#[path = "watching/leases.rs"]
+#[path = "history/leases.rs"]
 mod leases;
 #[allow(dead_code, reason = "the suite `failures` uses the rest of it")]
 #[path = "failures/place.rs"]
@@ -10,9 +10,9 @@ mod place;
 #[allow(dead_code, reason = "the suite `failures` uses the rest of it")]
 #[path = "failures/program.rs"]
 mod program;
-#[path = "watching/records.rs"]
+#[path = "history/records.rs"]
 mod records;
-#[path = "watching/sources.rs"]
+#[path = "history/sources.rs"]
 mod sources;
 
 use std::time::Duration;
