@@ -13,7 +13,7 @@ use crate::stop;
 pub(crate) async fn run(app: &App, args: &args::Health, json: bool) -> Result<Exit> {
     let job = Health { source: None, no_report: args.no_report, quiet: args.quiet };
     let answer = job.watched(app, &stop::token()).await?;
-    answer::give(&answer, json, print, HealthReport::exit)
+    Ok(answer::give(&answer, json, print, HealthReport::exit))
 }
 
 fn print(report: &HealthReport) {

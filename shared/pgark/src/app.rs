@@ -1,5 +1,7 @@
 //! What every job works with: validated settings, the repository, and the world outside.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::config::{LAMBDA_MEMORY, LIBPQ_HOST, Needs, Origins, RawSettings, Server, Settings};
@@ -8,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{Repository, SourceName};
 use crate::seal::Identities;
 use crate::secret::Secret;
-use crate::secrets::{self, SecretReference, Secrets};
+use crate::secrets::{self, RdsTokens, SecretReference, Secrets};
 use crate::signature::SigningKey;
 use crate::store::Store;
 use pg_archive::connect::Target;
@@ -55,8 +57,8 @@ pub fn host_name() -> Option<String> {
 /// Settings, repository and the world.
 #[derive(Clone)]
 pub struct App {
-    /// The settings.
-    pub settings: Settings,
+    /// The settings. Boxed, because apps are moved about with all that is done with them.
+    pub settings: Box<Settings>,
     /// The backups.
     pub repository: Repository,
     /// The world.
@@ -109,9 +111,17 @@ impl App {
     ) -> Result<Self> {
         let environment = outside.environment;
         let settings = Settings::load(Origins { flags, environment: &environment, file, cores }, needs)?;
-        let store = Store::open(settings.store()?, &settings.store_options((outside.random)())).await?;
+        let store =
+            Store::open(settings.store()?, &settings.store_options((outside.random)(), outside.now)).await?;
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
-        Ok(Self { settings, repository, outside, trigger: Trigger::default(), needs, unlocked: false })
+        Ok(Self {
+            settings: Box::new(settings),
+            repository,
+            outside,
+            trigger: Trigger::default(),
+            needs,
+            unlocked: false,
+        })
     }
 
     /// The same app, with all that it needs and that is in secrets.
@@ -119,7 +129,7 @@ impl App {
     /// # Errors
     /// When a secret cannot be read, or does not hold what it should.
     pub async fn with_secrets(&self, secrets: &Secrets) -> Result<Self> {
-        let mut settings = self.settings.clone();
+        let mut settings = Settings::clone(&self.settings);
         if let Some(reference) = settings.database_secret.clone().filter(|_| self.needs.database) {
             settings = settings.with_database_url(self.url(secrets, &reference).await?);
         }
@@ -134,7 +144,7 @@ impl App {
             let identities = Identities::parse(secrets.read(&reference).await?.expose());
             settings = settings.with_identities(identities.map_err(|e| e.on(reference.id()))?);
         }
-        Ok(Self { settings, unlocked: true, ..self.clone() })
+        Ok(Self { settings: Box::new(settings), unlocked: true, ..self.clone() })
     }
 
     async fn url(&self, secrets: &Secrets, reference: &SecretReference) -> Result<Secret> {
@@ -158,7 +168,7 @@ impl App {
     /// The same app, told which source is meant; as by `--source`.
     #[must_use]
     pub fn naming(&self, source: SourceName) -> Self {
-        Self { settings: self.settings.naming(source), ..self.clone() }
+        Self { settings: Box::new(self.settings.naming(source)), ..self.clone() }
     }
 
     /// What the database is called in keys, known before it is connected to: the setting, or the name of the database
@@ -190,10 +200,14 @@ impl App {
     /// When no database is set, or its connection string is wrong.
     pub fn database(&self) -> Result<Target> {
         let target = self.target(self.settings.database_url()?.expose())?;
-        Ok(match &self.settings.database_name {
+        let target = match &self.settings.database_name {
             Some(name) => target.with_database(name),
             None => target,
-        })
+        };
+        if !self.settings.database_iam {
+            return Ok(target);
+        }
+        Ok(target.with_passwords(Arc::new(RdsTokens::new(self.settings.s3_region.clone()))))
     }
 
     /// What it costs that this function runs for so long; nothing where no function runs.
@@ -223,13 +237,14 @@ impl App {
         let random = (self.outside.random)();
         let same_store = settings.store()? == self.settings.store()?
             && settings.s3_endpoint == self.settings.s3_endpoint
-            && settings.s3_region == self.settings.s3_region;
+            && settings.s3_region == self.settings.s3_region
+            && settings.object_lock == self.settings.object_lock;
         let store = if same_store {
             self.repository.store().clone()
         } else {
-            Store::open(settings.store()?, &settings.store_options(random)).await?
+            Store::open(settings.store()?, &settings.store_options(random, self.outside.now)).await?
         };
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
-        Ok(Self { settings, repository, unlocked: false, ..self.clone() })
+        Ok(Self { settings: Box::new(settings), repository, unlocked: false, ..self.clone() })
     }
 }

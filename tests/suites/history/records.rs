@@ -82,9 +82,9 @@ impl<'a> Waiting<'a> {
         psql.args(["--no-psqlrc", "--quiet", "--dbname", &database.url()]);
         psql.args(["--command", "begin; lock table t in access exclusive mode; select pg_sleep(300)"]);
         let locker = psql.stdout(std::process::Stdio::null()).spawn()?;
-        let locked = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
+        let granted = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
                       where c.relname = 't' and l.mode = 'AccessExclusiveLock' and l.granted";
-        wait_until(SOON, "the table is locked", || database.query(locked).is_ok_and(|count| count == "1"))?;
+        wait_until(SOON, "the table is locked", || database.query(granted).is_ok_and(|count| count == "1"))?;
         Ok(Self { database, locker })
     }
 
