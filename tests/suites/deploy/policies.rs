@@ -40,6 +40,14 @@ pub(crate) fn allowed_by(statements: &[Value], call: &Call) -> Result<Vec<usize>
     Ok(allowing)
 }
 
+/// The actions and resources of a statement that a call matches, as they are written there.
+pub(crate) fn patterns<'a>(statement: &'a Value, call: &Call) -> Vec<&'a str> {
+    let actions = list(&statement["Action"]).into_iter();
+    let actions = actions.filter(|pattern| matches(&pattern.to_lowercase(), &call.action.to_lowercase()));
+    let resources = list(&statement["Resource"]).into_iter();
+    actions.chain(resources.filter(|pattern| matches(pattern, &call.resource))).collect()
+}
+
 fn applies(statement: &Value, call: &Call) -> Result<bool> {
     let action = list(&statement["Action"])
         .iter()
