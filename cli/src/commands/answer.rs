@@ -1,8 +1,8 @@
 //! What the answer of a job looks like: the report of one source as its command prints it; of several, each with its
 //! line in front.
 
+use pgark::Exit;
 use pgark::runs::{Answer, Outcome, SourceOutcome, SourcesReport, Summarized};
-use pgark::{Exit, Result};
 use serde::Serialize;
 
 use crate::output;
@@ -13,17 +13,17 @@ pub(crate) fn give<R: Serialize + Summarized>(
     json: bool,
     print: impl Fn(&R),
     exit: impl Fn(&R) -> Exit,
-) -> Result<Exit> {
+) -> Exit {
     output::report(answer, json, |answer| match answer {
         Answer::One(report) => print(report),
         Answer::Skipped(skipped) => output::line(&format!("nothing was done: {}", skipped.skipped)),
         Answer::Several(report) => several(report, &print),
     });
-    Ok(match answer {
+    match answer {
         Answer::One(report) => exit(report),
         Answer::Skipped(_) => Exit::Done,
         Answer::Several(report) => report.exit(),
-    })
+    }
 }
 
 fn several<R: Summarized>(report: &SourcesReport<R>, print: &impl Fn(&R)) {

@@ -24,7 +24,7 @@ pub(crate) async fn run(app: &App, args: &args::Backup, json: bool) -> Result<Ex
     let progress = BackupProgress::new(json);
     let answer = job.watched(app, &progress, &stop::token()).await;
     progress.finish();
-    answer::give(&answer?, json, print, |_| Exit::Done)
+    Ok(answer::give(&answer?, json, print, |_| Exit::Done))
 }
 
 pub(crate) fn print(report: &BackupReport) {

@@ -34,6 +34,14 @@ fn print(report: &CostReport) {
             String::new(),
             usd(source.compute_usd),
         ]);
+        let now = usd(source.stored_now_usd);
+        rows.push([
+            name.clone(),
+            "what is stored now".to_owned(),
+            String::new(),
+            String::new(),
+            format!("({now})"),
+        ]);
         rows.push([name, "all".to_owned(), String::new(), String::new(), usd(source.total_usd)]);
     }
     output::table(&rows);

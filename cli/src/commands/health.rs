@@ -13,7 +13,7 @@ use crate::stop;
 pub(crate) async fn run(app: &App, args: &args::Health, json: bool) -> Result<Exit> {
     let job = Health { source: None, no_report: args.no_report, quiet: args.quiet };
     let answer = job.watched(app, &stop::token()).await?;
-    answer::give(&answer, json, print, HealthReport::exit)
+    Ok(answer::give(&answer, json, print, HealthReport::exit))
 }
 
 fn print(report: &HealthReport) {
@@ -49,7 +49,7 @@ fn row(source: &SourceHealth) -> [String; 7] {
         seconds.map_or(never.to_owned(), |s| format!("{} ago", duration(s)))
     };
     let of = |achieved: Option<f64>, promised: Option<f64>| match (achieved, promised) {
-        (Some(achieved), Some(promised)) => format!("{} of {}", duration(achieved), duration(promised)),
+        (Some(achieved), Some(limit)) => format!("{} of {}", duration(achieved), duration(limit)),
         (Some(achieved), None) => duration(achieved),
         (None, _) => "-".to_owned(),
     };

@@ -17,7 +17,7 @@ pub(crate) async fn run(app: &App, args: &args::Prune, json: bool) -> Result<Exi
         allow_no_good: args.allow_no_good,
     };
     let answer = job.watched(app, &stop::token()).await?;
-    answer::give(&answer, json, print, PruneReport::exit)
+    Ok(answer::give(&answer, json, print, PruneReport::exit))
 }
 
 fn print(report: &PruneReport) {

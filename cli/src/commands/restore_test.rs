@@ -23,7 +23,7 @@ pub(crate) async fn run(app: &App, args: &args::RestoreTest, json: bool) -> Resu
         TestResult::Passed => Exit::Done,
         _ => Exit::Damaged,
     };
-    answer::give(&answer?, json, |report| print(report, &app.settings), exit)
+    Ok(answer::give(&answer?, json, |report| print(report, &app.settings), exit))
 }
 
 fn print(report: &RestoreTestReport, settings: &pgark::config::Settings) {

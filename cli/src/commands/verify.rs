@@ -28,7 +28,7 @@ pub(crate) async fn run(app: &App, args: &args::Verify, json: bool) -> Result<Ex
     let progress = VerifyProgress::new(json);
     let answer = job.watched(app, &progress, &stop::token()).await;
     progress.finish();
-    answer::give(&answer?, json, print, VerifyReport::exit)
+    Ok(answer::give(&answer?, json, print, VerifyReport::exit))
 }
 
 pub(crate) fn print(report: &VerifyReport) {

@@ -57,8 +57,8 @@ pub fn host_name() -> Option<String> {
 /// Settings, repository and the world.
 #[derive(Clone)]
 pub struct App {
-    /// The settings.
-    pub settings: Settings,
+    /// The settings. Boxed, because apps are moved about with all that is done with them.
+    pub settings: Box<Settings>,
     /// The backups.
     pub repository: Repository,
     /// The world.
@@ -114,7 +114,14 @@ impl App {
         let store =
             Store::open(settings.store()?, &settings.store_options((outside.random)(), outside.now)).await?;
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
-        Ok(Self { settings, repository, outside, trigger: Trigger::default(), needs, unlocked: false })
+        Ok(Self {
+            settings: Box::new(settings),
+            repository,
+            outside,
+            trigger: Trigger::default(),
+            needs,
+            unlocked: false,
+        })
     }
 
     /// The same app, with all that it needs and that is in secrets.
@@ -122,7 +129,7 @@ impl App {
     /// # Errors
     /// When a secret cannot be read, or does not hold what it should.
     pub async fn with_secrets(&self, secrets: &Secrets) -> Result<Self> {
-        let mut settings = self.settings.clone();
+        let mut settings = Settings::clone(&self.settings);
         if let Some(reference) = settings.database_secret.clone().filter(|_| self.needs.database) {
             settings = settings.with_database_url(self.url(secrets, &reference).await?);
         }
@@ -137,7 +144,7 @@ impl App {
             let identities = Identities::parse(secrets.read(&reference).await?.expose());
             settings = settings.with_identities(identities.map_err(|e| e.on(reference.id()))?);
         }
-        Ok(Self { settings, unlocked: true, ..self.clone() })
+        Ok(Self { settings: Box::new(settings), unlocked: true, ..self.clone() })
     }
 
     async fn url(&self, secrets: &Secrets, reference: &SecretReference) -> Result<Secret> {
@@ -161,7 +168,7 @@ impl App {
     /// The same app, told which source is meant; as by `--source`.
     #[must_use]
     pub fn naming(&self, source: SourceName) -> Self {
-        Self { settings: self.settings.naming(source), ..self.clone() }
+        Self { settings: Box::new(self.settings.naming(source)), ..self.clone() }
     }
 
     /// What the database is called in keys, known before it is connected to: the setting, or the name of the database
@@ -238,6 +245,6 @@ impl App {
             Store::open(settings.store()?, &settings.store_options(random, self.outside.now)).await?
         };
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
-        Ok(Self { settings, repository, unlocked: false, ..self.clone() })
+        Ok(Self { settings: Box::new(settings), repository, unlocked: false, ..self.clone() })
     }
 }

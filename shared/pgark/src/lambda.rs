@@ -85,7 +85,7 @@ impl Function {
             app.database()?;
         }
         let servers = sources.servers.values().map(|server| &server.settings);
-        for settings in sources.databases.values().chain(servers).chain([&app.settings]) {
+        for settings in sources.databases.values().chain(servers).chain([&*app.settings]) {
             Secrets::open(settings, needs).await?;
         }
         Ok(Self { app, needs })

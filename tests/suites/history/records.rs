@@ -56,10 +56,13 @@ fn what_ran_is_told_by_history_status_cost_and_a_page() -> Result {
 
         let cost = pgark(&place, ["cost"])?.run()?.done()?;
         assert!(cost["total_usd"].as_f64() > Some(0.0), "{cost}");
-        assert_eq!(
-            (&cost["region"], &cost["sources"][0]["storage"][0]["backups"]),
-            (&"us-east-1".into(), &1.into())
-        );
+        assert_eq!(cost["region"], "us-east-1");
+        // What the default policy keeps in the end is more than the one that is there.
+        let forecast = &cost["sources"][0];
+        let lines = forecast["storage"].as_array().into_iter().flatten();
+        let kept: u64 = lines.filter_map(|line| line["backups"].as_u64()).sum();
+        assert!((22..=29).contains(&kept), "{cost}");
+        assert!(forecast["stored_now_usd"].as_f64() < forecast["storage_usd"].as_f64(), "{cost}");
 
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("page.html");
@@ -82,9 +85,9 @@ impl<'a> Waiting<'a> {
         psql.args(["--no-psqlrc", "--quiet", "--dbname", &database.url()]);
         psql.args(["--command", "begin; lock table t in access exclusive mode; select pg_sleep(300)"]);
         let locker = psql.stdout(std::process::Stdio::null()).spawn()?;
-        let locked = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
+        let granted = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
                       where c.relname = 't' and l.mode = 'AccessExclusiveLock' and l.granted";
-        wait_until(SOON, "the table is locked", || database.query(locked).is_ok_and(|count| count == "1"))?;
+        wait_until(SOON, "the table is locked", || database.query(granted).is_ok_and(|count| count == "1"))?;
         Ok(Self { database, locker })
     }
 

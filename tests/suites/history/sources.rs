@@ -88,7 +88,7 @@ fn the_databases_of_a_server_are_found_but_for_those_that_are_left_out() -> Resu
         server.url("postgres")
     );
     let place = Place::folder()?;
-    let call = |command: &str| Ok::<_, anyhow::Error>(pgark(&place, [command])?.config(&file)?);
+    let call = |command: &str| pgark(&place, [command])?.config(&file);
     let ended = call("backup")?.run()?;
     assert_eq!(ended.code, 1, "{ended}");
     let document: Value = serde_json::from_str(&ended.out)?;

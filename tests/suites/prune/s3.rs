@@ -1,8 +1,9 @@
 //! Against SeaweedFS: killed at every request, refused, two at once, more keys than a listing has, Object Lock.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -83,6 +84,35 @@ async fn a_refused_deletion_leaves_that_backup_whole_and_the_others_go() -> Resu
     // Once it is allowed, the rest goes.
     world.prune(APPLY).await?;
     assert_eq!((world.whole().await?, world.remains().await?), (all[3..].to_vec(), vec![]));
+    Ok(())
+}
+
+/// A request that deletes many objects may delete some of them only, so the manifest must not be one of many.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by on_a_real_s3_server"]
+async fn the_manifest_goes_first_and_alone() -> Result {
+    let world = World::new("last 2").await?;
+    let all = world.backups(4).await?;
+    let deletions = Arc::new(Mutex::new(Vec::new()));
+    let seen_by_proxy = Arc::clone(&deletions);
+    let proxy = RequestProxy::start(ObjectStore::shared()?.endpoint(), move |seen| {
+        if seen.deletes()
+            && let Ok(mut deletions) = seen_by_proxy.lock()
+        {
+            deletions.push(seen.target.clone() + &seen.body);
+        }
+        Fate::Pass
+    })
+    .await?;
+    let report = world.through(&proxy.endpoint()).await?.prune(APPLY).await?;
+    assert_eq!(report.totals.backups_removed, 2);
+    let deletions = deletions.lock().map_err(|error| anyhow::anyhow!("{error}"))?;
+    for backup in &all[..2] {
+        let first = deletions.iter().find(|text| text.contains(&backup.prefix()));
+        let first = first.context("nothing of it was deleted")?;
+        assert!(first.contains("manifest.json"), "{first}");
+        assert_eq!(first.matches(&backup.prefix()).count(), 1, "{first}");
+    }
     Ok(())
 }
 

@@ -1,9 +1,15 @@
 //! What a month will cost, from what is kept and how large a backup is. Pure.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{COLD_AFTER_DAYS, Prices, StorageClass, StorageClasses};
-use crate::repository::Tier;
+use crate::repository::{BackupId, BackupRef, SourceName, Tier};
+use crate::retention::{Candidate, Policy, State, decide};
+use crate::store::ObjectLock;
+
+/// After so many years even the yearly ones of the default policy have come to their full number.
+const YEARS_OF_RUNS: i64 = 10;
 
 /// Days in a month, on average over the leap years.
 pub const DAYS_A_MONTH: f64 = 365.2425 / 12.0;
@@ -15,6 +21,35 @@ pub struct Kept {
     pub tier: Tier,
     /// How old it is.
     pub age_days: f64,
+}
+
+/// What a policy keeps once it has been followed for ten years, with a backup every so many days and a prune after each.
+pub fn kept_by(policy: &Policy, every_days: u32, now: Timestamp) -> Vec<Kept> {
+    let step = SignedDuration::from_hours(24 * i64::from(every_days.max(1)));
+    let runs = YEARS_OF_RUNS * 365 / i64::from(every_days.max(1));
+    let source = SourceName::of_database("any");
+    let mut store: Vec<Candidate> = Vec::new();
+    for run in (0..=runs).rev() {
+        let Some(time) = i32::try_from(run).ok().and_then(|run| now.checked_sub(step * run).ok()) else {
+            continue;
+        };
+        let good = store.iter().map(|one| (one.backup.tier, one.time()));
+        let tier = Tier::for_backup(time, &policy.zone, good);
+        store.push(Candidate {
+            backup: BackupRef { id: BackupId::new(time, 0), tier, source: source.clone() },
+            state: State::Good,
+            stored_bytes: None,
+            rows: None,
+            snapshot_at: None,
+            held: None,
+            lock: ObjectLock::default(),
+        });
+        let decisions = decide(&store, policy, time);
+        let mut keep = decisions.iter().map(|decision| decision.keep);
+        store.retain(|_| keep.next().unwrap_or(true));
+    }
+    let age_days = |one: &Candidate| now.duration_since(one.time()).as_secs_f64() / 86_400.0;
+    store.iter().map(|one| Kept { tier: one.backup.tier, age_days: age_days(one) }).collect()
 }
 
 /// The backups of a tier that are in the same storage class.

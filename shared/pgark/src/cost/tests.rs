@@ -1,7 +1,10 @@
 //! Prices, by sums that were made by hand.
 
-use super::forecast::{Kept, storage, transitions};
+use jiff::Timestamp;
+
+use super::forecast::{Kept, kept_by, storage, transitions};
 use super::*;
+use crate::retention::{Policy, Zone};
 
 const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
@@ -89,6 +92,29 @@ fn a_month_of_the_default_policy() {
     let lines = storage(prices(), standard, &kept, &[GIB]);
     assert_eq!(lines.iter().map(|line| line.backups).collect::<Vec<_>>(), [7, 4, 12, 7]);
     near(lines[2].month_usd, 12.0 * 0.023);
+}
+
+#[test]
+fn a_policy_that_is_followed_keeps_what_its_words_say() {
+    // A Saturday. The seven newest days are the 15th, a Sunday and so weekly, to the 21st.
+    let now: Timestamp = "2026-11-21T02:00:00Z".parse().unwrap();
+    for (rules, every_days, expected) in [
+        ("daily 7, weekly 4, monthly 12, yearly 7", 1, 27),
+        ("last 5", 1, 5),
+        // Three years, and the floor of three.
+        ("yearly 3", 1, 6),
+        ("weekly 8", 7, 8),
+    ] {
+        let keep_min = std::num::NonZeroU32::new(3).unwrap();
+        let policy = Policy { rules: rules.parse().unwrap(), zone: Zone::default(), keep_min };
+        let kept = kept_by(&policy, every_days, now);
+        assert_eq!(kept.len(), expected, "{rules}: {kept:?}");
+        assert!(kept.iter().all(|one| one.age_days >= 0.0));
+        if rules.starts_with("daily") {
+            let counts = Tier::ALL.map(|tier| kept.iter().filter(|one| one.tier == tier).count());
+            assert_eq!(counts, [6, 3, 11, 7], "{kept:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What a month costs, forecast from what is kept, how large backups are and what the runs of the last month cost.
+//! What a month costs, forecast from what the policy keeps, how large the newest backup is, and what the runs of the last
+//! month cost.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -33,22 +34,12 @@ pub struct CostReport {
     pub region: String,
     /// The day of the prices.
     pub prices_as_of: String,
-    /// From what the kept backups are taken: what is in the store now.
-    pub basis: Basis,
     /// Each source, by name.
     pub sources: Vec<SourceCost>,
     /// All together, a month.
     pub total_usd: f64,
     /// What to know of it, in full sentences.
     pub notes: Vec<String>,
-}
-
-/// What tells which backups are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Basis {
-    /// Those that are in the store now.
-    Stored,
 }
 
 /// What a source costs in a month.
@@ -62,10 +53,12 @@ pub struct SourceCost {
     pub backup_objects: u64,
     /// Backups a month.
     pub backups_a_month: f64,
-    /// Storage, by tier and class.
+    /// Storing what the policy keeps once it has been followed for years, by tier and class.
     pub storage: Vec<StorageLine>,
     /// All of it.
     pub storage_usd: f64,
+    /// Storing what is in the store now.
+    pub stored_now_usd: f64,
     /// Requests, those of lifecycle rules included.
     pub requests_usd: f64,
     /// Memory and time of functions.
@@ -95,8 +88,7 @@ impl Cost {
             currency: prices.currency.clone(),
             region: prices.region.clone(),
             prices_as_of: prices.as_of.to_string(),
-            basis: Basis::Stored,
-            total_usd: sources.iter().map(|source| source.total_usd).sum(),
+            total_usd: sum(sources.iter().map(|source| source.total_usd)),
             sources,
             notes,
         })
@@ -143,24 +135,26 @@ fn forecast_of(
     app: &App,
     source: &SourceName,
     objects: &[u64],
-    kept: &[Kept],
+    stored: &[Kept],
     runs: &[RunRecord],
     now: Timestamp,
 ) -> SourceCost {
     let (prices, classes) = (cost::prices(), app.settings.storage_classes);
-    let storage = forecast::storage(prices, classes, kept, objects);
-    let storage_usd = storage.iter().map(|line| line.month_usd).sum();
     let a_month = runs_to_month(runs, now);
     let made = runs.iter().filter(|run| run.job == JobName::Backup && run.backup.is_some()).count() as u64;
     // Without any record, one a night.
     let backups_a_month = if made == 0 { DAYS_A_MONTH } else { cost::number(made) * a_month };
+    let kept = forecast::kept_by(&app.settings.retention.policy, days_between(backups_a_month), now);
+    let storage = forecast::storage(prices, classes, &kept, objects);
+    let all = |lines: &[StorageLine]| sum(lines.iter().map(|line| line.month_usd));
+    let (storage_usd, stored_now_usd) =
+        (all(&storage), all(&forecast::storage(prices, classes, stored, objects)));
     let proofs = runs.iter().filter(|run| matches!(run.job, JobName::Verify | JobName::RestoreTest));
     let read: u64 = proofs.filter_map(|run| run.figures.objects).sum();
     let requests_usd = backups_a_month * prices.writing(objects)
         + prices.reading(read) * a_month
-        + forecast::transitions(prices, classes, kept, objects);
-    let compute_usd =
-        runs.iter().filter_map(|run| run.cost).map(|cost| cost.compute_usd).sum::<f64>() * a_month;
+        + forecast::transitions(prices, classes, &kept, objects);
+    let compute_usd = sum(runs.iter().filter_map(|run| run.cost).map(|cost| cost.compute_usd)) * a_month;
     SourceCost {
         source: source.clone(),
         backup_stored_bytes: objects.iter().sum(),
@@ -168,10 +162,23 @@ fn forecast_of(
         backups_a_month,
         storage,
         storage_usd,
+        stored_now_usd,
         requests_usd,
         compute_usd,
         total_usd: storage_usd + requests_usd + compute_usd,
     }
+}
+
+/// The standard sum of nothing is a negative zero, which looks like a debt.
+fn sum(amounts: impl Iterator<Item = f64>) -> f64 {
+    amounts.fold(0.0, |sum, amount| sum + amount)
+}
+
+/// Days between two backups; several a day count as one, because policies keep one of a day.
+fn days_between(backups_a_month: f64) -> u32 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // from 1 to 31
+    let days = (DAYS_A_MONTH / backups_a_month).round().clamp(1.0, 31.0) as u32;
+    days
 }
 
 /// What runs that were seen come to in a month: they were seen for as long as the first of them is ago, a day at least.

@@ -134,7 +134,7 @@ async fn overview(app: &App, source: SourceName, since: Option<Timestamp>) -> Re
                 present: true,
             }),
             Err(error) => {
-                overview.warnings.push(format!("The backup {backup} cannot be read: {}.", error.message()))
+                overview.warnings.push(format!("The backup {backup} cannot be read: {}.", error.message()));
             }
         }
     }

@@ -51,20 +51,17 @@ pub(super) fn are_several(app: &App) -> bool {
 pub(super) async fn choose(app: &App, job: JobName) -> Result<Chosen> {
     let sources = &app.settings.sources;
     let mut chosen = Chosen::default();
-    match &app.settings.source {
-        Some(named) => {
-            if let Some(server) = sources.servers.get(named) {
-                Box::pin(of_server(app, job, named, server, &mut chosen)).await?;
-            } else {
-                chosen.sources.insert(named.clone());
-            }
+    if let Some(named) = &app.settings.source {
+        if let Some(server) = sources.servers.get(named) {
+            Box::pin(of_server(app, job, named, server, &mut chosen)).await?;
+        } else {
+            chosen.sources.insert(named.clone());
         }
-        None => {
-            chosen.sources.extend(sources.databases.keys().cloned());
-            for (name, server) in &sources.servers {
-                Box::pin(of_server(app, job, name, server, &mut chosen)).await?;
-            }
-        }
+        return Ok(chosen);
+    }
+    chosen.sources.extend(sources.databases.keys().cloned());
+    for (name, server) in &sources.servers {
+        Box::pin(of_server(app, job, name, server, &mut chosen)).await?;
     }
     Ok(chosen)
 }

@@ -44,7 +44,7 @@ impl RdsTokens {
         };
         let config = self.config.get_or_init(load).await;
         // The database's own region decides, wherever the function is.
-        let region = region_of(host).or_else(|| config.region().map(|region| region.as_ref()));
+        let region = region_of(host).or_else(|| config.region().map(AsRef::as_ref));
         let region = region.ok_or("no AWS region is set, and the host name has none; set AWS_REGION")?;
         let provider =
             config.credentials_provider().ok_or("there are no AWS credentials to make a token with")?;

@@ -344,8 +344,8 @@ async fn held_backups_stay_until_they_are_released() {
     assert_eq!(report.backups[0].reasons[0].text, "held: audit");
     assert_eq!(world.left().await.len(), 3);
     let listed = List::default().run(&world.app.repository, NOW.get()).await.unwrap();
-    let held: Vec<_> = listed.backups.iter().map(|line| line.held.is_some()).collect();
-    assert_eq!(held, [true, true, false]);
+    let shown: Vec<_> = listed.backups.iter().map(|line| line.held.is_some()).collect();
+    assert_eq!(shown, [true, true, false]);
 
     // Within the same second, and with a clock that is behind: what was decided last counts.
     now_is(day(3));

@@ -141,7 +141,7 @@ async fn one_holds_it_until_it_is_released() {
 async fn one_that_was_killed_blocks_no_longer_than_its_term() {
     let world = World::new().await;
     drop(world.take("aaaa", LONG).await);
-    world.age(1, LONG - Duration::from_secs(5));
+    world.age(1, LONG.saturating_sub(Duration::from_secs(5)));
     assert!(matches!(world.acquire("bbbb", LONG).await, Acquired::Held(_)));
     world.age(1, LONG + Duration::from_secs(1));
     world.take("bbbb", LONG).await;
