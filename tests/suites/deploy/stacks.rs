@@ -313,6 +313,9 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
     assert_eq!(answer["source"], "shop", "{answer}");
     let again = world.invoke("backup", &json!({ "slot": "second" }), &mut asked_by_backup)?;
     assert!(again["skipped"].as_str().is_some_and(|why| why.contains("slot second")), "{again}");
+    // What a run that was killed left behind.
+    let left = world.keys.path().join("signing.key.pub");
+    aws.upload(&world.bucket, "daily/shop/20260101T020000Z-aaaa/toc.dat.age", &left)?;
     let mut asked = BTreeMap::from([("backup", asked_by_backup), ("health-check", asked_by_health_check)]);
     for (function, event) in [
         ("verify", json!({ "backup": "all", "sample": "50%", "slot": "first" })),
@@ -321,6 +324,7 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
         ("restore-test", json!({ "backup": "oldest-tested", "slot": "second" })),
         ("health-check", json!({})),
         ("prune", json!({ "slot": "first" })),
+        ("prune", json!({ "apply": true, "slot": "second" })),
         ("prune", json!({ "apply": true, "slot": "second" })),
     ] {
         let by_function = asked.entry(function).or_default();
