@@ -101,7 +101,7 @@ fn serve(client: &TcpStream, state: &State) -> anyhow::Result<()> {
             "content-length" => length = value.parse()?,
             "transfer-encoding" => chunked = value.contains("chunked"),
             "x-amz-target" => value.clone_into(&mut recorded.target),
-            "authorization" => recorded.service = service(value).to_owned(),
+            "authorization" => service(value).clone_into(&mut recorded.service),
             "expect" => {
                 to_client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 continue;

@@ -1,5 +1,6 @@
 //! CloudFormation stacks, and what is in them: functions to invoke, roles to look into, alarms, objects.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ impl Ministack {
         );
         for (number, (key, value)) in parameters.iter().enumerate() {
             let of = format!("Parameters.member.{}", number + 1);
-            form += &format!("&{of}.ParameterKey={key}&{of}.ParameterValue={}", encoded(value));
+            let _ = write!(form, "&{of}.ParameterKey={key}&{of}.ParameterValue={}", encoded(value));
         }
         self.query("cloudformation", &form).map(drop)
     }
@@ -184,7 +185,9 @@ impl Stack<'_> {
         let mut status = String::new();
         wait_until(STACK_LIMIT, &format!("{} is {expected}", self.name), || {
             let described = self.described().unwrap_or_default();
-            status = between(&described, "<StackStatus>", "</StackStatus>").unwrap_or_default().to_owned();
+            between(&described, "<StackStatus>", "</StackStatus>")
+                .unwrap_or_default()
+                .clone_into(&mut status);
             !status.is_empty() && !status.ends_with("IN_PROGRESS")
         })?;
         if status != expected {

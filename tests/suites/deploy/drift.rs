@@ -234,7 +234,7 @@ fn every_alarm_watches_a_metric_of_the_catalogue() -> Result {
             "AWS/Lambda" => assert!(["Errors", "Duration"].contains(&name) && names == ["FunctionName"]),
             // "Available CloudWatch metrics for Amazon SQS" (SQS Developer Guide).
             "AWS/SQS" => {
-                assert_eq!((name, &names[..]), ("ApproximateNumberOfMessagesVisible", &["QueueName"][..]))
+                assert_eq!((name, &names[..]), ("ApproximateNumberOfMessagesVisible", &["QueueName"][..]));
             }
             other => panic!("{}: nobody knows the namespace {other}", alarm.id),
         }
