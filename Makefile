@@ -5,11 +5,19 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test oracle fmt lint tools clean-tools check-cargo check-tools
+# The stacks of samconfig.toml, and the event of `make invoke-FUNCTION`.
+STACK ?= pgark
+EVENT ?= events/$*/default.json
+# The resource of a function in template.yaml: backup -> BackupFunction, health-check -> HealthCheckFunction.
+RESOURCE = $(shell sed 's/\b\(.\)/\u\1/g; s/-//g; s/$$/Function/' <<<'$*')
+export SAM_CLI_TELEMETRY ?= 0
+
+.PHONY: help demo test oracle fmt lint lint-templates build package deploy-storage deploy destroy tools clean-tools check-cargo \
+    check-tools check-sam
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*%*\):.*## \(.*\)/  \1\t\2/p' Makefile | sed 's/%/FUNCTION/' | expand -t 20
 
 # A PostgreSQL found on the PATH or in Debian's place is taken; else one is fetched. `pgark demo` looks into the folder
 # that PGARK_POSTGRES_BIN names.
@@ -45,11 +53,41 @@ lint: check-cargo ## check formatting and lints, as CI does
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
+lint-templates: ## check the templates offline: SAM, cfn-lint, checkov. `tests/tools/install sam checkov` fetches them
+	AWS_DEFAULT_REGION=eu-central-1 sam validate --lint
+	cfn-lint template.yaml infra/*.yaml infra/cloudflare-worker/*.yaml
+	"$$(tests/tools/install --path)/checkov/bin/checkov" --config-file .ci/checkov.yaml
+
+build: check-cargo check-sam ## build the Lambda functions into .aws-sam/build
+	sam build
+
+package: build ## build, and make a zip of each function: its size, and the C library that it asks for
+	infra/package .aws-sam/build
+
+deploy-storage: check-sam ## deploy to AWS what must outlive everything: bucket, key, secrets (docs/deploy.md)
+	sam deploy --config-env storage
+
+deploy: deploy-storage build ## deploy to AWS what samconfig.toml says: the storage, then the application
+	sam deploy --stack-name $(STACK)
+
+invoke-%: check-sam ## run a function now, say make invoke-backup EVENT=events/backup/dry-run.json
+	sam remote invoke --stack-name $(STACK) $(RESOURCE) --event-file $(EVENT)
+
+logs-%: check-sam ## the log of a function as it comes, say make logs-backup
+	sam logs --stack-name $(STACK) --name $(RESOURCE) --tail
+
+destroy: check-sam ## delete the application. Backups, their key and secrets stay: they are in a stack of their own
+	sam delete --stack-name $(STACK)
+
 tools: check-tools ## fetch what tests need into .tools
 	@tests/tools/install
 
 clean-tools: ## remove what `make tools` fetched
 	rm -rf "$$(tests/tools/install --path)" .tools
+
+# SAM, and what it calls: the ones in .tools if they are there, else those on the PATH.
+lint-templates build deploy-storage deploy destroy check-sam: export PATH := $(CURDIR)/.tools/sam/bin:$(PATH)
+invoke-% logs-%: export PATH := $(CURDIR)/.tools/sam/bin:$(PATH)
 
 check-cargo:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing. Install Rust with rustup: https://rustup.rs" >&2; exit 1; }
@@ -59,3 +97,8 @@ check-tools:
 	    echo "npm is missing. Install Node.js with npm. Debian: apt-get install nodejs npm" >&2; exit 1; }
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { \
 	    echo "Python 3 with venv is missing. Debian: apt-get install python3 python3-venv" >&2; exit 1; }
+
+check-sam:
+	@command -v sam >/dev/null && command -v cargo-lambda >/dev/null || { \
+	    echo "sam or cargo-lambda is missing: tests/tools/install sam fetches both, or pip install aws-sam-cli cargo-lambda ziglang" >&2; \
+	    exit 1; }

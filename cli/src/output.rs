@@ -147,9 +147,14 @@ pub(crate) fn bytes(number: u64) -> String {
     indicatif::BinaryBytes(number).to_string()
 }
 
-/// `0.0123 USD`, with as many digits as it takes to see something.
+/// `1.23 USD`, or `0.0123 USD` for what is less than one.
 pub(crate) fn usd(amount: f64) -> String {
-    if amount == 0.0 || amount >= 0.01 { format!("{amount:.2} USD") } else { format!("{amount:.6} USD") }
+    match amount {
+        1.0.. => format!("{amount:.2} USD"),
+        0.0001.. => format!("{amount:.4} USD"),
+        _ if amount > 0.0 => "< 0.0001 USD".to_owned(),
+        _ => "0 USD".to_owned(),
+    }
 }
 
 /// How long ago something was: `3h`, `12d`.

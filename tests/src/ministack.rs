@@ -1,6 +1,7 @@
 //! Many AWS services in one process: ministack. Used for Secrets Manager, SNS, CloudWatch and Scheduler; objects go
 //! to [`crate::ObjectStore`], because ministack does not check signatures.
 
+mod stacks;
 mod watching;
 
 use std::process::Command;
@@ -14,6 +15,7 @@ use crate::http::{self, Request};
 use crate::places;
 use crate::supervised::{Supervised, free_ports, unique_number};
 
+pub use stacks::Stack;
 pub use watching::Topic;
 
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -28,6 +30,11 @@ pub struct Ministack {
 impl Ministack {
     /// Starts one for one test alone.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with([])
+    }
+
+    /// Starts one for one test alone, with variables that its functions see too.
+    pub fn start_with<'a>(environment: impl IntoIterator<Item = (&'a str, String)>) -> anyhow::Result<Self> {
         let program = places::tool("ministack", "bin/ministack")?;
         let folder = tempfile::TempDir::with_prefix("pgark-tests-aws-")?;
         let [port] = free_ports()?;
@@ -36,6 +43,7 @@ impl Ministack {
         // By default it listens on all addresses, and for MQTT too.
         command.env("BIND_HOST", "127.0.0.1").env("IOT_MTLS_ENABLED", "0");
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        command.envs(environment);
         let process = Supervised::start("ministack", "TERM", folder, &command)?;
         let mut ministack = Self { endpoint: format!("http://127.0.0.1:{port}"), process };
         let endpoint = ministack.endpoint.clone();
@@ -55,6 +63,12 @@ impl Ministack {
     /// For example `http://127.0.0.1:4566`, the same for every service.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Its port of 127.0.0.1.
+    pub fn port(&self) -> anyhow::Result<u16> {
+        let port = self.endpoint.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.with_context(|| format!("{} has no port", self.endpoint))
     }
 
     /// The variables by which AWS's SDKs find it. For one service alone, use its own, such as

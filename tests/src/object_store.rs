@@ -65,7 +65,8 @@ impl ObjectStore {
         flag("filer.localSocket", &folder.path().join("filer.sock").to_string_lossy());
         flag("master.volumeSizeLimitMB", "1024");
         flag("master.telemetry", "false");
-        flag("volume.max", "100");
+        // A bucket has several volumes of its own, and a suite dozens of buckets.
+        flag("volume.max", "1000");
 
         // Its data is worth nothing, and a clean shutdown takes ten seconds.
         let process = Supervised::start("seaweedfs", "KILL", folder, &command)?;

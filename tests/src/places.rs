@@ -44,7 +44,7 @@ pub(crate) fn scratch() -> anyhow::Result<TempDir> {
 }
 
 /// A tool which `tests/tools/install` fetches, as a path that the user which servers run as can follow.
-pub(crate) fn tool(name: &str, path: &str) -> anyhow::Result<PathBuf> {
+pub fn tool(name: &str, path: &str) -> anyhow::Result<PathBuf> {
     let repository = repository();
     let hint = || format!("{name} is missing; run tests/tools/install {name}");
     let folder = repository.join(".tools").join(name).canonicalize().with_context(hint)?;

@@ -49,7 +49,7 @@ fn row(source: &SourceHealth) -> [String; 7] {
         seconds.map_or(never.to_owned(), |s| format!("{} ago", duration(s)))
     };
     let of = |achieved: Option<f64>, promised: Option<f64>| match (achieved, promised) {
-        (Some(achieved), Some(promised)) => format!("{} of {}", duration(achieved), duration(promised)),
+        (Some(achieved), Some(limit)) => format!("{} of {}", duration(achieved), duration(limit)),
         (Some(achieved), None) => duration(achieved),
         (None, _) => "-".to_owned(),
     };

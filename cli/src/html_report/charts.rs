@@ -199,7 +199,8 @@ fn days(span: (i64, i64)) -> Vec<i64> {
     const STEPS: [i64; 10] = [6, 12, 24, 48, 7 * 24, 14 * 24, 30 * 24, 90 * 24, 180 * 24, 365 * 24];
     let most = i64::try_from(LABELS_MAX).unwrap_or(i64::MAX);
     let fits = |step: &i64| (span.1 - span.0) / (step * HOUR) < most;
-    let step = STEPS.into_iter().find(fits).unwrap_or((span.1 - span.0) / HOUR / most + 1) * HOUR;
+    let step =
+        STEPS.into_iter().find(fits).unwrap_or(((span.1 - span.0) / (24 * HOUR) / most + 1) * 24) * HOUR;
     let first = (span.0.div_euclid(24 * HOUR) + 1) * 24 * HOUR;
     let first = if step < 24 * HOUR { first - 24 * HOUR } else { first };
     let steps = (0..).map(|number| first + number * step).take_while(|second| *second < span.1);

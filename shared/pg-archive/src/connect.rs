@@ -15,6 +15,7 @@ mod error;
 mod lifetime;
 mod parameters;
 mod passfile;
+mod password;
 mod problems;
 mod query;
 mod secret;
@@ -28,6 +29,7 @@ use tokio_postgres::Client;
 pub use self::direct::{ServerIdentity, check_direct, check_same_server};
 pub use self::error::{Error, ErrorKind};
 pub use self::lifetime::{Canceller, Closed};
+pub use self::password::PasswordSource;
 pub use self::problems::Problems;
 pub use self::target::Target;
 

@@ -1,5 +1,7 @@
 //! What every job works with: validated settings, the repository, and the world outside.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::config::{LAMBDA_MEMORY, LIBPQ_HOST, Needs, Origins, RawSettings, Server, Settings};
@@ -8,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{Repository, SourceName};
 use crate::seal::Identities;
 use crate::secret::Secret;
-use crate::secrets::{self, SecretReference, Secrets};
+use crate::secrets::{self, RdsTokens, SecretReference, Secrets};
 use crate::signature::SigningKey;
 use crate::store::Store;
 use pg_archive::connect::Target;
@@ -109,7 +111,8 @@ impl App {
     ) -> Result<Self> {
         let environment = outside.environment;
         let settings = Settings::load(Origins { flags, environment: &environment, file, cores }, needs)?;
-        let store = Store::open(settings.store()?, &settings.store_options((outside.random)())).await?;
+        let store =
+            Store::open(settings.store()?, &settings.store_options((outside.random)(), outside.now)).await?;
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
         Ok(Self {
             settings: Box::new(settings),
@@ -197,10 +200,14 @@ impl App {
     /// When no database is set, or its connection string is wrong.
     pub fn database(&self) -> Result<Target> {
         let target = self.target(self.settings.database_url()?.expose())?;
-        Ok(match &self.settings.database_name {
+        let target = match &self.settings.database_name {
             Some(name) => target.with_database(name),
             None => target,
-        })
+        };
+        if !self.settings.database_iam {
+            return Ok(target);
+        }
+        Ok(target.with_passwords(Arc::new(RdsTokens::new(self.settings.s3_region.clone()))))
     }
 
     /// What it costs that this function runs for so long; nothing where no function runs.
@@ -230,11 +237,12 @@ impl App {
         let random = (self.outside.random)();
         let same_store = settings.store()? == self.settings.store()?
             && settings.s3_endpoint == self.settings.s3_endpoint
-            && settings.s3_region == self.settings.s3_region;
+            && settings.s3_region == self.settings.s3_region
+            && settings.object_lock == self.settings.object_lock;
         let store = if same_store {
             self.repository.store().clone()
         } else {
-            Store::open(settings.store()?, &settings.store_options(random)).await?
+            Store::open(settings.store()?, &settings.store_options(random, self.outside.now)).await?
         };
         let repository = Repository::new(store).signed_by(settings.verification_keys()?);
         Ok(Self { settings: Box::new(settings), repository, unlocked: false, ..self.clone() })

@@ -14,10 +14,11 @@ use crate::seal::{Compression, Encryption, Identities};
 use crate::secret::Secret;
 use crate::secrets::SecretReference;
 use crate::signature::{SigningKey, VerificationKeys};
-use crate::store::StoreOptions;
+use crate::store::{LockRule, StoreOptions};
 
 mod assertions;
 mod file;
+mod object_lock;
 mod problems;
 mod retention;
 mod sources;
@@ -28,6 +29,7 @@ mod watching;
 
 pub(crate) use assertions::problem as assertions_problem;
 pub use assertions::{Assertion, ExpectedValue};
+pub use object_lock::{LockMode, LockOnWrite};
 pub use problems::Problem;
 pub use retention::RetentionSettings;
 pub use sources::{SOURCES, Server, Sources};
@@ -102,6 +104,10 @@ pub struct Settings {
     pub jobs: NonZeroUsize,
     /// How long to wait for a table's lock.
     pub lock_timeout: Duration,
+    /// Whether each connection to the database gets a token of AWS's instead of a password.
+    pub database_iam: bool,
+    /// How long S3 is to lock what is written.
+    pub object_lock: Option<LockOnWrite>,
     /// The tier, if not the one by date.
     pub tier: Option<Tier>,
     /// Tables larger than this are cut.
@@ -261,8 +267,9 @@ impl Settings {
     }
 
     /// What [`crate::store::Store::open`] takes; `session` is a random number.
-    pub fn store_options(&self, session: u64) -> StoreOptions {
-        StoreOptions { endpoint_url: self.s3_endpoint.clone(), region: self.s3_region.clone(), session }
+    pub fn store_options(&self, session: u64, now: fn() -> jiff::Timestamp) -> StoreOptions {
+        let lock = self.object_lock.map(|lock| LockRule::new(lock, now));
+        StoreOptions { endpoint_url: self.s3_endpoint.clone(), region: self.s3_region.clone(), session, lock }
     }
 }
 
@@ -309,6 +316,14 @@ fn unread(secret: &SecretReference) -> Error {
 
 fn missing(variable: &str) -> Error {
     Error::new(ErrorKind::Settings, "is not set").on(variable).hint(format!("Set {variable}."))
+}
+
+fn database_iam(text: &str) -> Result<bool, String> {
+    match text.trim() {
+        "password" => Ok(false),
+        "rds-iam" => Ok(true),
+        text => Err(format!("`{text}` is no way to log in")),
+    }
 }
 
 fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Problems) -> Settings {
@@ -362,6 +377,16 @@ fn validate(raw: &RawSettings, needs: Needs, cores: usize, problems: &mut Proble
         lock_timeout: problems
             .keep(variable::lock_timeout, lock_timeout, "Give a time such as 500ms, 30s or 5m.")
             .unwrap_or(LOCK_TIMEOUT_DEFAULT),
+        database_iam: problems
+            .keep(
+                variable::database_auth,
+                raw.database_auth.as_deref().map(database_iam),
+                "Give password, or rds-iam for RDS and Aurora.",
+            )
+            .unwrap_or_default(),
+        object_lock: problems
+            .keep(variable::object_lock, raw.object_lock.as_deref().map(LockOnWrite::parse), LockOnWrite::FIX)
+            .flatten(),
         tier: problems.keep(
             variable::tier,
             tier,

@@ -19,9 +19,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 
 mod database;
+mod rds;
 mod reference;
 
 pub use database::database_url;
+pub(crate) use rds::RdsTokens;
 pub use reference::SecretReference;
 
 /// Reads secrets. Cheap to clone.

@@ -34,9 +34,11 @@ use crate::error::{Error, ErrorKind, Result};
 pub mod conformance;
 mod dispatch;
 pub mod local;
+mod lock_rule;
 pub mod s3;
 
 pub use dispatch::{ObjectWriter, Store};
+pub use lock_rule::LockRule;
 
 /// Bytes of an object, piece by piece. An error is the last item; only an end without one means that all came.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
@@ -97,6 +99,10 @@ pub trait StoreRead: Send + Sync {
 
     /// Length and time of an object; `None` if there is none (or, on S3, no such bucket).
     fn head(&self, key: &str) -> impl Future<Output = Result<Option<ObjectInfo>>> + Send;
+
+    /// The same out of a listing. Whoever may only see names may ask so (s3:ListBucket); [`head`](Self::head) takes the right
+    /// to read ("HeadObject", S3 API reference).
+    fn listed(&self, key: &str) -> impl Future<Output = Result<Option<ObjectInfo>>> + Send;
 
     /// All objects under a prefix, at any depth.
     fn list(&self, prefix: &str) -> Result<ObjectStream>;
@@ -162,6 +168,8 @@ pub struct StoreOptions {
     /// A random number that no other process shares: it marks this process's objects, so that a create whose answer was
     /// lost is told from one that another process won.
     pub session: u64,
+    /// How long S3 is to lock what is written. A folder has no locks.
+    pub lock: Option<LockRule>,
 }
 
 impl Store {

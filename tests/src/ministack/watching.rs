@@ -24,7 +24,13 @@ impl Ministack {
     pub fn create_topic(&self, prefix: &str) -> anyhow::Result<Topic<'_>> {
         let name = format!("{prefix}-{}-{}", std::process::id(), unique_number());
         let created = self.query("sns", &format!("Action=CreateTopic&Version=2010-03-31&Name={name}"))?;
-        let arn = between(&created, "<TopicArn>", "</TopicArn>")?.to_owned();
+        self.listen_to(between(&created, "<TopicArn>", "</TopicArn>")?)
+    }
+
+    /// Puts a queue behind a topic that is there, which gets all messages from now on.
+    pub fn listen_to(&self, arn: &str) -> anyhow::Result<Topic<'_>> {
+        let name = format!("listener-{}-{}", std::process::id(), unique_number());
+        let arn = arn.to_owned();
         let queue = self.sqs("CreateQueue", &json!({ "QueueName": name }))?;
         let queue_url =
             queue["QueueUrl"].as_str().with_context(|| format!("no queue in {queue}"))?.to_owned();
@@ -81,7 +87,7 @@ impl Ministack {
         Ok((largest.with_context(|| format!("{metric} has no value: {statistics}"))?, unit))
     }
 
-    fn query(&self, service: &str, form: &str) -> anyhow::Result<String> {
+    pub(super) fn query(&self, service: &str, form: &str) -> anyhow::Result<String> {
         let answer = Request::new("POST", self.endpoint())?
             .body_of_type("application/x-www-form-urlencoded", form.as_bytes())
             .sign(service, "us-east-1", "test", "test")
@@ -97,7 +103,7 @@ impl Ministack {
         self.json("monitoring", &format!("GraniteServiceVersion20100801.{operation}"), input)
     }
 
-    fn json(&self, service: &str, target: &str, input: &Value) -> anyhow::Result<Value> {
+    pub(super) fn json(&self, service: &str, target: &str, input: &Value) -> anyhow::Result<Value> {
         let answer = Request::new("POST", self.endpoint())?
             .header("x-amz-target", target)
             .body_of_type("application/x-amz-json-1.0", input.to_string().as_bytes())
@@ -135,7 +141,7 @@ impl Topic<'_> {
     }
 }
 
-fn between<'a>(text: &'a str, start: &str, end: &str) -> anyhow::Result<&'a str> {
+pub(super) fn between<'a>(text: &'a str, start: &str, end: &str) -> anyhow::Result<&'a str> {
     let (_, rest) = text.split_once(start).with_context(|| format!("no {start} in {text}"))?;
     Ok(rest.split_once(end).with_context(|| format!("no {end} in {text}"))?.0)
 }

@@ -199,7 +199,8 @@ impl Copy {
             |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let flags = RawSettings { jobs: Some("2".to_owned()), ..RawSettings::from_environment(setting) };
         let needs = Needs { store: true, identity: true, ..Needs::default() };
-        Ok(App::open(flags, None, needs, 2, Outside { environment: |_| None, ..Outside::real() }).await?)
+        let outside = Outside { environment: |_| None, ..Outside::real() };
+        Ok(Box::pin(App::open(flags, None, needs, 2, outside)).await?)
     }
 
     /// Verifies one of the backups, and keeps no report.

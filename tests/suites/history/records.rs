@@ -56,10 +56,13 @@ fn what_ran_is_told_by_history_status_cost_and_a_page() -> Result {
 
         let cost = pgark(&place, ["cost"])?.run()?.done()?;
         assert!(cost["total_usd"].as_f64() > Some(0.0), "{cost}");
-        assert_eq!(
-            (&cost["region"], &cost["sources"][0]["storage"][0]["backups"]),
-            (&"us-east-1".into(), &1.into())
-        );
+        assert_eq!(cost["region"], "us-east-1");
+        // What the default policy keeps in the end is more than the one that is there.
+        let forecast = &cost["sources"][0];
+        let lines = forecast["storage"].as_array().into_iter().flatten();
+        let kept: u64 = lines.filter_map(|line| line["backups"].as_u64()).sum();
+        assert!((22..=29).contains(&kept), "{cost}");
+        assert!(forecast["stored_now_usd"].as_f64() < forecast["storage_usd"].as_f64(), "{cost}");
 
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("page.html");

@@ -55,8 +55,8 @@ impl Told {
 }
 
 fn slack_text(receiver: &Receiver) -> anyhow::Result<String> {
-    let received = receiver.received();
-    let last = received.last().context("Slack got nothing")?;
+    let requests = receiver.received();
+    let last = requests.last().context("Slack got nothing")?;
     let body: Value = serde_json::from_str(&last.body)?;
     Ok(body["text"].as_str().context("no text")?.to_owned())
 }

@@ -73,7 +73,13 @@ impl Attempt<'_> {
                 return None;
             }
         };
-        let password = self.password().await;
+        let password = match self.password().await {
+            Ok(password) => password,
+            Err(failure) => {
+                failures.push(failure);
+                return None;
+            }
+        };
         for address in addresses {
             match self.one_address(&address, password.as_deref()).await {
                 Ok(connection) => return Some(connection),
@@ -117,14 +123,25 @@ impl Attempt<'_> {
         }
     }
 
-    async fn password(&self) -> Option<String> {
+    async fn password(&self) -> Result<Option<String>, Failure> {
         let target = self.target;
-        if let Some(password) = &target.password {
-            return Some(password.reveal().to_owned());
+        if let Some(passwords) = &target.passwords {
+            let place = || self.endpoint.to_string();
+            // A password that is made here is as good as any to whoever reads it on the way.
+            if target.tls.mode < SslMode::Require {
+                let hint = "Add sslmode=verify-full (or require) to the connection string.".to_owned();
+                let cause = "the password that is made for each connection goes over TLS only".to_owned();
+                return Err(Failure { hint: Some(hint), ..failure(place(), ErrorKind::Tls, cause) });
+            }
+            let made = passwords.0.password(&self.endpoint.name(), self.endpoint.port(), &target.user).await;
+            return made.map(Some).map_err(|cause| failure(place(), ErrorKind::Authentication, cause));
         }
+        if let Some(password) = &target.password {
+            return Ok(Some(password.reveal().to_owned()));
+        }
+        let Some(file) = target.passfile.as_deref() else { return Ok(None) };
         let key = passfile::Key { endpoint: self.endpoint, database: &target.database, user: &target.user };
-        let found = passfile::look_up(target.passfile.as_deref()?, &key).await?;
-        Some(found.reveal().to_owned())
+        Ok(passfile::look_up(file, &key).await.map(|found| found.reveal().to_owned()))
     }
 
     /// Connects with TLS, without, or with TLS first and then without, as `sslmode` has it.

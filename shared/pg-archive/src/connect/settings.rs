@@ -57,6 +57,7 @@ pub(super) fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) ->
         database: read.text("dbname").unwrap_or_else(|| user.clone()),
         user,
         password: given.get("password").map(Secret::new),
+        passwords: None,
         passfile: read.text("passfile").map(PathBuf::from).or_else(|| Some(home.as_ref()?.join(".pgpass"))),
         connect_timeout: read.connect_timeout(),
         application_name: read

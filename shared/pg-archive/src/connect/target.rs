@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::password::{PasswordSource, Passwords};
 use super::problems::Problems;
 use super::secret::Secret;
 use super::settings;
@@ -134,6 +136,7 @@ pub struct Target {
     pub(super) database: String,
     pub(super) user: String,
     pub(super) password: Option<Secret>,
+    pub(super) passwords: Option<Passwords>,
     pub(super) passfile: Option<PathBuf>,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) application_name: String,
@@ -163,6 +166,12 @@ impl Target {
     #[must_use]
     pub fn with_password(&self, password: impl Into<String>) -> Self {
         Self { password: Some(Secret::new(password)), ..self.clone() }
+    }
+
+    /// The same with a password that is made for each connection. It goes over TLS only: `sslmode` must ask for it.
+    #[must_use]
+    pub fn with_passwords(&self, source: Arc<dyn PasswordSource>) -> Self {
+        Self { passwords: Some(Passwords(source)), ..self.clone() }
     }
 
     /// The same under another `application_name`, which the server shows in `pg_stat_activity`.

@@ -419,6 +419,51 @@ async fn a_refused_login_ends_the_search_and_a_starting_server_does_not() {
     assert!(text.contains("starting up") && text.contains("password") && !text.contains(":1:"), "{text}");
 }
 
+/// Notes for whom it was asked.
+#[derive(Default)]
+struct Tokens(std::sync::Mutex<Vec<String>>);
+
+impl PasswordSource for Tokens {
+    fn password<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+        user: &'a str,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
+        let mut asked = self.0.lock().unwrap();
+        asked.push(format!("{user}@{host}:{port}"));
+        let made = if asked.len() < 3 { Ok("token".to_owned()) } else { Err("no credentials".to_owned()) };
+        Box::pin(std::future::ready(made))
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_made_for_each_connection_and_goes_over_tls_only() {
+    let tokens = std::sync::Arc::new(Tokens::default());
+    let port = refusing_server("28P01", "password authentication failed").await;
+    let target = |mode: &str| {
+        let text = format!("host=localhost hostaddr=127.0.0.1 port={port} user=u dbname=d sslmode={mode}");
+        parse(&text, &[]).unwrap().with_passwords(tokens.clone())
+    };
+    for mode in ["disable", "prefer"] {
+        let error = connect(&target(mode)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert!(
+            error.to_string().contains("goes over TLS only") && error.hint().contains("sslmode="),
+            "{error}"
+        );
+    }
+    assert_eq!(*tokens.0.lock().unwrap(), [""; 0]);
+
+    for asked in 1..=2 {
+        connect(&target("require")).await.unwrap_err();
+        assert_eq!(*tokens.0.lock().unwrap(), vec![format!("u@localhost:{port}"); asked]);
+    }
+    let error = connect(&target("verify-full")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert!(error.to_string().contains("no credentials"), "{error}");
+}
+
 #[tokio::test]
 async fn unfit_tls_files_are_named_before_anything_is_sent() {
     for parameter in ["sslrootcert=/absent.pem", "sslmode=require&sslcert=/absent.pem&sslkey=/absent.pem"] {

@@ -57,6 +57,8 @@ settings! {
     database_url = "PGARK_DATABASE_URL",
     /// Instead of the URL: the name or ARN of a secret in AWS Secrets Manager that holds it.
     database_secret = "PGARK_DATABASE_SECRET",
+    /// How to log in to the database: `password` or `rds-iam`.
+    database_auth = "PGARK_DATABASE_AUTH",
     /// What the database is called in keys.
     source = "PGARK_SOURCE",
     /// Where backups are kept: `s3://bucket/prefix` or `file:///folder`.
@@ -81,6 +83,8 @@ settings! {
     jobs = "PGARK_JOBS",
     /// How long to wait for a table's lock.
     lock_timeout = "PGARK_LOCK_TIMEOUT",
+    /// How long S3 locks backups, by tier: `GOVERNANCE daily 7, weekly 28`, or `none`.
+    object_lock = "PGARK_OBJECT_LOCK",
     /// The tier, instead of the one by date.
     tier = "PGARK_TIER",
     /// Tables larger than this are cut into chunks.

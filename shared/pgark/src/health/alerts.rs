@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Code, Verdict};
@@ -122,6 +122,7 @@ pub fn said(
     delivery: &Delivery,
     (id, source, now): (BackupId, &SourceName, Timestamp),
 ) -> Alert {
+    let id = last.map_or(id, |last| later_than(last.id, id));
     let before =
         last.filter(|last| last.kind == say.kind && say.to.iter().all(|to| last.undelivered.contains(to)));
     let missed: Vec<Channel> = say.to.iter().copied().filter(|to| !delivery.delivered.contains(to)).collect();
@@ -138,6 +139,12 @@ pub fn said(
         delivered,
         undelivered: missed,
     }
+}
+
+/// The newest alert is the state, so each has an id that sorts behind the one before, also within a second, and when
+/// clocks differ.
+fn later_than(last: BackupId, id: BackupId) -> BackupId {
+    if id.time() > last.time() { id } else { id.at(last.time() + SignedDuration::from_secs(1)) }
 }
 
 /// The message. `id` is the alert's.

@@ -88,7 +88,7 @@ impl Cost {
             currency: prices.currency.clone(),
             region: prices.region.clone(),
             prices_as_of: prices.as_of.to_string(),
-            total_usd: sources.iter().map(|source| source.total_usd).sum(),
+            total_usd: sum(sources.iter().map(|source| source.total_usd)),
             sources,
             notes,
         })
@@ -146,16 +146,15 @@ fn forecast_of(
     let backups_a_month = if made == 0 { DAYS_A_MONTH } else { cost::number(made) * a_month };
     let kept = forecast::kept_by(&app.settings.retention.policy, days_between(backups_a_month), now);
     let storage = forecast::storage(prices, classes, &kept, objects);
-    let sum = |lines: &[StorageLine]| lines.iter().map(|line| line.month_usd).sum::<f64>();
+    let all = |lines: &[StorageLine]| sum(lines.iter().map(|line| line.month_usd));
     let (storage_usd, stored_now_usd) =
-        (sum(&storage), sum(&forecast::storage(prices, classes, stored, objects)));
+        (all(&storage), all(&forecast::storage(prices, classes, stored, objects)));
     let proofs = runs.iter().filter(|run| matches!(run.job, JobName::Verify | JobName::RestoreTest));
     let read: u64 = proofs.filter_map(|run| run.figures.objects).sum();
     let requests_usd = backups_a_month * prices.writing(objects)
         + prices.reading(read) * a_month
         + forecast::transitions(prices, classes, &kept, objects);
-    let compute_usd =
-        runs.iter().filter_map(|run| run.cost).map(|cost| cost.compute_usd).sum::<f64>() * a_month;
+    let compute_usd = sum(runs.iter().filter_map(|run| run.cost).map(|cost| cost.compute_usd)) * a_month;
     SourceCost {
         source: source.clone(),
         backup_stored_bytes: objects.iter().sum(),
@@ -168,6 +167,11 @@ fn forecast_of(
         compute_usd,
         total_usd: storage_usd + requests_usd + compute_usd,
     }
+}
+
+/// The standard sum of nothing is a negative zero, which looks like a debt.
+fn sum(amounts: impl Iterator<Item = f64>) -> f64 {
+    amounts.fold(0.0, |sum, amount| sum + amount)
 }
 
 /// Days between two backups; several a day count as one, because policies keep one of a day.

@@ -50,7 +50,8 @@ impl Repository {
         refs.sort_unstable();
         let looked_at = stream::iter(refs)
             .map(|backup| async move {
-                let complete = self.store().head(&backup.key(keys::MANIFEST)).await?.is_some();
+                // Not `head`: whoever makes backups sees names, and may not read.
+                let complete = self.store().listed(&backup.key(keys::MANIFEST)).await?.is_some();
                 // Some stores name folders a while longer than there is something in them.
                 let exists = complete || self.store().list(&backup.prefix())?.try_next().await?.is_some();
                 Ok::<_, Error>((backup, complete, exists))

@@ -47,6 +47,12 @@ impl BackupId {
         Self { time, tail }
     }
 
+    /// The same tail at another time.
+    #[must_use]
+    pub(crate) fn at(self, time: Timestamp) -> Self {
+        Self { tail: self.tail, ..Self::new(time, 0) }
+    }
+
     /// When the backup started, to the second.
     pub fn time(&self) -> Timestamp {
         self.time

@@ -46,6 +46,11 @@ pub fn tier_prefix(tier: Tier) -> String {
     format!("{tier}/")
 }
 
+/// The tier of the backup that an object belongs to; `None` if it belongs to none.
+pub fn tier_of(key: &str) -> Option<Tier> {
+    key.split_once('/').and_then(|(tier, _)| tier.parse().ok())
+}
+
 /// The folder of a backup, as a prefix.
 pub fn backup_prefix(tier: Tier, source: &SourceName, id: &BackupId) -> String {
     format!("{tier}/{source}/{id}/")

@@ -91,9 +91,14 @@ async fn small_objects(store: &Store) {
         let info = store.head(key).await.unwrap().unwrap();
         assert_eq!((info.key.as_str(), info.bytes), (key, length as u64));
         assert!(info.modified > jiff::Timestamp::UNIX_EPOCH);
+        let listed = store.listed(key).await.unwrap().unwrap();
+        assert_eq!((listed.key, listed.bytes), (info.key, info.bytes));
         assert_eq!(store.get_small(key, length).await.unwrap(), bytes);
     }
     assert_eq!(store.head("small/none").await.unwrap(), None);
+    for none in ["small/none", "small/on", "small"] {
+        assert_eq!(store.listed(none).await.unwrap(), None, "{none} is only the beginning of a key");
+    }
     assert_eq!(store.get("small/none", None).await.err().unwrap().kind(), ErrorKind::ObjectMissing);
 
     let empty = store.open_writer("small/written-empty", None).await.unwrap();

@@ -71,6 +71,11 @@ impl StoreRead for Store {
         each!(self, store => store.head(key).await)
     }
 
+    async fn listed(&self, key: &str) -> Result<Option<ObjectInfo>> {
+        check_key(key)?;
+        each!(self, store => store.listed(key).await)
+    }
+
     fn list(&self, prefix: &str) -> Result<ObjectStream> {
         check_prefix(prefix)?;
         each!(self, store => store.list(prefix))

@@ -123,6 +123,10 @@ impl StoreRead for LocalStore {
         .await
     }
 
+    async fn listed(&self, key: &str) -> Result<Option<ObjectInfo>> {
+        self.head(key).await
+    }
+
     /// The listing is taken at once and held in memory, about 150 bytes an object.
     fn list(&self, prefix: &str) -> Result<ObjectStream> {
         let (store, prefix) = (self.clone(), prefix.to_owned());

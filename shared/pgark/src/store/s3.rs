@@ -24,10 +24,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Region, RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_sdk_s3::types::ChecksumAlgorithm;
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectLockMode};
 use tokio::sync::OnceCell;
 
-use super::StoreOptions;
+use super::{LockRule, StoreOptions};
+use crate::config::LockMode;
 use crate::error::{Error, ErrorKind, Result};
 
 mod errors;
@@ -63,6 +65,7 @@ struct Inner {
     /// Empty or with a final slash.
     prefix: String,
     session: u64,
+    lock: Option<LockRule>,
     creates: AtomicU64,
     checksums: AtomicBool,
     conditional_creates: AtomicBool,
@@ -81,10 +84,16 @@ impl S3Store {
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        Self::of(&loader.load().await, bucket, prefix, options.session)
+        Self::of(&loader.load().await, bucket, prefix, options.session, options.lock)
     }
 
-    fn of(shared: &SdkConfig, bucket: &str, prefix: &str, session: u64) -> Result<Self> {
+    fn of(
+        shared: &SdkConfig,
+        bucket: &str,
+        prefix: &str,
+        session: u64,
+        lock: Option<LockRule>,
+    ) -> Result<Self> {
         let custom_endpoint = shared.endpoint_url().is_some();
         let region = match shared.region() {
             Some(region) => region.clone(),
@@ -114,6 +123,7 @@ impl S3Store {
                 bucket: bucket.to_owned(),
                 prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
                 session,
+                lock,
                 creates: AtomicU64::new(0),
                 checksums: AtomicBool::new(checksums),
                 conditional_creates: AtomicBool::new(true),
@@ -141,6 +151,16 @@ impl S3Store {
 
     fn checksum(&self) -> Option<ChecksumAlgorithm> {
         self.inner.checksums.load(Ordering::Relaxed).then_some(ChecksumAlgorithm::Crc32C)
+    }
+
+    /// Mode and end of the lock that a new object gets from us.
+    fn lock_of(&self, key: &str) -> (Option<ObjectLockMode>, Option<DateTime>) {
+        let Some((mode, until)) = self.inner.lock.and_then(|rule| rule.of(key)) else { return (None, None) };
+        let mode = match mode {
+            LockMode::Governance => ObjectLockMode::Governance,
+            LockMode::Compliance => ObjectLockMode::Compliance,
+        };
+        (Some(mode), Some(DateTime::from_secs(until.as_second())))
     }
 
     fn if_none_match(&self) -> Option<String> {

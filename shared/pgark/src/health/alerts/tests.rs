@@ -104,6 +104,25 @@ fn nobody_is_told_where_nobody_is_set_or_no_reminder_is_wanted() {
     assert_eq!(decide(Some(&last), &ill, now(), None, &ALL), None);
 }
 
+/// The newest by its id is the state: an alert that sorted before the one it follows would be said for ever.
+#[test]
+fn each_alert_sorts_behind_the_one_before() {
+    let source = "shop".parse().unwrap();
+    let said_at = |last: &Alert, now: Timestamp| {
+        let say = decide(Some(last), &verdict(&[]), now, None, &ALL).unwrap();
+        let delivery = Delivery { delivered: ALL.to_vec(), undelivered: Vec::new() };
+        // The smallest tail there is.
+        said(Some(last), say, &delivery, (BackupId::new(now, 0), &source, now))
+    };
+    let last =
+        Alert { id: BackupId::new(now(), u32::MAX), ..alert(AlertKind::Unhealthy, 0, &[Code::BackupNone]) };
+    for later in [0.seconds(), 1.seconds(), (-1).hours()] {
+        let recovered = said_at(&last, now() + later);
+        assert!(recovered.id > last.id, "{later}: {}", recovered.id);
+        assert_eq!(recovered.at, now() + later);
+    }
+}
+
 fn text(kind: AlertKind, verdict: &Verdict) -> String {
     let since = now() - 28.hours();
     let say = ToSay { kind, since, codes: BTreeSet::new(), to: ALL.to_vec() };

@@ -119,7 +119,7 @@ impl S3Writer {
             }
             // A retried request finds the object that the first try made, whose answer was lost.
             let may_be_ours = errors::status(&error) == 412 || errors::code(&error) == "NoSuchUpload";
-            if may_be_ours && self.store.created_by(&self.key, &self.token).await? {
+            if may_be_ours && self.store.created_by(&self.key, &self.token, self.bytes).await? {
                 return Ok(None);
             }
             return Err(errors::map(error).on(self.store.object(&self.key)));
@@ -197,10 +197,13 @@ impl Drop for S3Writer {
 
 async fn create(store: &S3Store, key: &str, token: &str) -> Result<String> {
     loop {
+        let (lock_mode, lock_until) = store.lock_of(key);
         let request = store.client().create_multipart_upload().bucket(store.bucket());
         let answer = request
             .key(store.full_key(key))
             .metadata(CREATE_TOKEN, token)
+            .set_object_lock_mode(lock_mode)
+            .set_object_lock_retain_until_date(lock_until)
             .set_checksum_algorithm(store.checksum())
             .send()
             .await;

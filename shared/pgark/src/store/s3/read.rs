@@ -34,6 +34,20 @@ impl StoreRead for S3Store {
         }
     }
 
+    async fn listed(&self, key: &str) -> Result<Option<ObjectInfo>> {
+        // The key itself comes before all that begin like it.
+        let request =
+            self.client().list_objects_v2().bucket(self.bucket()).prefix(self.full_key(key)).max_keys(1);
+        let page = request.send().await.map_err(|error| errors::map(error).on(self.object(key)))?;
+        let first = page.contents().first().filter(|object| object.key() == Some(&self.full_key(key)));
+        first
+            .map(|object| {
+                let modified = timestamp(object.last_modified())?;
+                Ok(ObjectInfo { key: key.to_owned(), bytes: length(object.size()), modified })
+            })
+            .transpose()
+    }
+
     fn list(&self, prefix: &str) -> Result<ObjectStream> {
         let pages = Listing {
             store: self.clone(),

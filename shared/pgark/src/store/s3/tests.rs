@@ -37,7 +37,7 @@ async fn scripted(answers: Vec<String>) -> (S3Store, JoinHandle<Vec<String>>) {
         .timeout_config(timeouts())
         .load()
         .await;
-    (S3Store::of(&shared, "bucket", "root", 7).unwrap(), server)
+    (S3Store::of(&shared, "bucket", "root", 7, None).unwrap(), server)
 }
 
 fn is_whole(request: &[u8]) -> bool {
@@ -132,6 +132,35 @@ async fn a_create_whose_answer_was_lost_is_told_from_anothers() {
             Err(error) => assert!(!ours && error.kind() == ErrorKind::ObjectExists, "{error}"),
         }
         server.await.unwrap();
+    }
+}
+
+/// The same for a role that may write and list, and not read.
+#[tokio::test]
+async fn a_create_whose_answer_was_lost_is_told_by_its_length_to_whoever_may_not_read() {
+    for (bytes, ours) in [(4, true), (5, false)] {
+        let listing = format!(
+            "<ListBucketResult><Contents><Key>root/a</Key><Size>{bytes}</Size>\
+             <LastModified>2026-11-21T02:00:00Z</LastModified></Contents></ListBucketResult>"
+        );
+        let (store, server) = scripted(vec![
+            String::new(),
+            refusal("412 Precondition Failed", "PreconditionFailed", ""),
+            answer("403 Forbidden", "Content-Length: 0\r\n", ""),
+            answer("200 OK", &format!("Content-Length: {}\r\n", listing.len()), &listing),
+        ])
+        .await;
+        let put = store.put_small("a", Bytes::from_static(b"body")).await;
+        match put {
+            Ok(_) => assert!(ours),
+            Err(error) => assert!(!ours && error.kind() == ErrorKind::ObjectExists, "{error}"),
+        }
+        let requests = server.await.unwrap();
+        assert!(
+            requests[3].starts_with("get /bucket/?list-type=2&max-keys=1&prefix=root%2fa"),
+            "{}",
+            requests[3]
+        );
     }
 }
 

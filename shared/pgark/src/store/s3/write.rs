@@ -36,7 +36,7 @@ impl StoreWrite for S3Store {
             match errors::status(&error) {
                 409 if conflicts < CONFLICT_TRIES_MAX => conflicts += 1,
                 // A retried request finds the object that the first try made, whose answer was lost.
-                412 if self.created_by(key, &token).await? => {
+                412 if self.created_by(key, &token, bytes.len() as u64).await? => {
                     return Ok(written(key, bytes.len() as u64, None));
                 }
                 _ => return Err(errors::map(error).on(self.object(key))),
@@ -81,11 +81,14 @@ impl S3Store {
         bytes: Bytes,
         token: &str,
     ) -> Result<PutObjectOutput, SdkError<PutObjectError>> {
+        let (lock_mode, lock_until) = self.lock_of(key);
         self.client()
             .put_object()
             .bucket(self.bucket())
             .key(self.full_key(key))
             .metadata(CREATE_TOKEN, token)
+            .set_object_lock_mode(lock_mode)
+            .set_object_lock_retain_until_date(lock_until)
             .set_if_none_match(self.if_none_match())
             .set_checksum_algorithm(self.checksum())
             .body(bytes.into())
@@ -107,8 +110,8 @@ impl S3Store {
         false
     }
 
-    /// Whether the object under this key was made by this very create.
-    pub(super) async fn created_by(&self, key: &str, token: &str) -> Result<bool> {
+    /// Whether the object under this key was made by this very create, of that many bytes.
+    pub(super) async fn created_by(&self, key: &str, token: &str, bytes: u64) -> Result<bool> {
         let answer = self.client().head_object().bucket(self.bucket()).key(self.full_key(key)).send().await;
         match answer {
             Ok(answer) => {
@@ -116,6 +119,11 @@ impl S3Store {
                 Ok(made_by.is_some_and(|made_by| made_by == token))
             }
             Err(error) if errors::status(&error) == 404 => Ok(false),
+            // Whoever may write and not read is told no more than the length. That is enough for the keys of a backup, which
+            // have its random id in them, so that nobody else writes them; whoever takes leases may read them.
+            Err(error) if errors::status(&error) == 403 => {
+                Ok(self.listed(key).await?.is_some_and(|listed| listed.bytes == bytes))
+            }
             Err(error) => Err(errors::map(error).on(self.object(key))),
         }
     }
