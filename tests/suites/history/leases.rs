@@ -62,7 +62,7 @@ fn of_sixteen_who_race_one_wins() -> Result {
 async fn inner_process_races_for_a_lease() -> Result {
     let (url, process) = (std::env::var(STORE)?, std::env::var(RACER)?.parse::<u32>()?);
     let endpoint_url = std::env::var("AWS_ENDPOINT_URL").ok();
-    let options = StoreOptions { endpoint_url, region: None, session: process.into(), lock: None };
+    let options = StoreOptions { endpoint_url, session: process.into(), ..StoreOptions::default() };
     let store = Store::open(&url.parse().map_err(anyhow::Error::msg)?, &options).await?;
     let racers = (0..RACERS_A_PROCESS).map(|racer| {
         let repository = Repository::new(store.clone());
