@@ -223,7 +223,9 @@ impl Trial<'_> {
         let lacks: Vec<String> = self.case.lacks.iter().map(|lack| self.named(lack)).collect();
         assert_eq!(named.split("; ").collect::<Vec<_>>(), lacks, "{message}");
         assert!(!error.to_string().contains("hunter2"), "{error}");
-        assert!(!self.vault.store().read_dir()?.any(|_| true), "something was written");
+        for tier in ["daily", "weekly", "monthly", "yearly"] {
+            assert!(!self.vault.store().join(tier).exists(), "something of a backup was written");
+        }
 
         let output = self.vault.pgark(&["doctor", "--database-url", &self.url()], &[])?.output()?;
         let doctor: Value = serde_json::from_slice(&output.stdout)?;
