@@ -86,6 +86,9 @@ fn gone(report: &SourceReport) -> String {
         bytes(totals.stored_bytes_removed),
         totals.remains_removed
     );
+    if totals.backups_removed + totals.remains_removed == 0 {
+        return "nothing would go".to_owned();
+    }
     if !report.apply {
         return format!("{planned} would go: --apply deletes them");
     }

@@ -220,8 +220,12 @@ fn day(second: i64, span: (i64, i64)) -> String {
 
 /// With as many digits as tell something.
 fn rounded(value: f64) -> String {
-    let text = if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") };
-    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+    let text = match value {
+        100.0.. => return format!("{value:.0}"),
+        1.0.. => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    };
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[allow(clippy::cast_precision_loss)] // for a plot
@@ -245,7 +249,15 @@ mod tests {
 
     #[test]
     fn numbers_are_round() {
-        for (value, text) in [(0.0, "0"), (1.25, "1.2"), (20.0, "20"), (99.95, "100"), (123.4, "123")] {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.05, "0.05"),
+            (0.1, "0.1"),
+            (1.25, "1.2"),
+            (20.0, "20"),
+            (99.95, "100"),
+            (123.4, "123"),
+        ] {
             assert_eq!(rounded(value), text);
         }
     }

@@ -47,7 +47,12 @@ impl Backed {
         let store = ObjectStore::shared()?;
         let keys = store.keys(&self.bucket)?;
         let reports = keys.iter().filter(|key| key.starts_with("backups/reports/shop/restore-test/"));
-        reports.map(|key| Ok(serde_json::from_slice(&store.get(&self.bucket, key)?)?)).collect()
+        let read = |key: &String| Ok(serde_json::from_slice(&store.get(&self.bucket, key)?)?);
+        let mut reports: Vec<Value> = reports.map(read).collect::<anyhow::Result<_>>()?;
+        // Not by their keys, which tell those of one second apart by chance.
+        let started = |report: &Value| report["started_at"].as_str()?.parse::<jiff::Timestamp>().ok();
+        reports.sort_by_key(started);
+        Ok(reports)
     }
 }
 

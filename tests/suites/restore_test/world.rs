@@ -106,8 +106,12 @@ impl World {
                 files.push(report?.path());
             }
         }
-        files.sort();
-        files.iter().map(|file| Ok(serde_json::from_slice(&fs::read(file)?)?)).collect()
+        let read = |file: &PathBuf| Ok(serde_json::from_slice(&fs::read(file)?)?);
+        let mut reports: Vec<Value> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
+        // Not by their keys, which tell those of one second apart by chance.
+        let started = |report: &Value| report["started_at"].as_str()?.parse::<jiff::Timestamp>().ok();
+        reports.sort_by_key(started);
+        Ok(reports)
     }
 
     /// The manifest of the only backup.
