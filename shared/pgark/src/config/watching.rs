@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::problems::Problems;
+use super::validate::endpoint_of;
+use super::values;
 use super::variables::{RawSettings, variable};
-use super::{endpoint_of, values};
 use crate::secret::Secret;
 use crate::secrets::SecretReference;
 
