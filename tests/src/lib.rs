@@ -23,6 +23,7 @@ mod receiver;
 mod recorder;
 mod request_proxy;
 mod rie;
+mod sam;
 mod supervised;
 mod wait;
 
@@ -40,4 +41,5 @@ pub use receiver::{Received, Receiver};
 pub use recorder::{Recorded, Recorder};
 pub use request_proxy::{Fate, RequestProxy, Seen};
 pub use rie::Rie;
+pub use sam::SamProject;
 pub use wait::{eventually, wait_until};
