@@ -53,10 +53,11 @@ lint: check-cargo ## check formatting and lints, as CI does
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-lint-templates: ## check the templates offline: SAM, cfn-lint, checkov. `tests/tools/install sam checkov` fetches them
+lint-templates: ## check the templates offline: SAM, cfn-lint, checkov, hadolint. `tests/tools/install` of these fetches them
 	AWS_DEFAULT_REGION=eu-central-1 sam validate --lint
 	cfn-lint template.yaml infra/*.yaml infra/cloudflare-worker/*.yaml
 	"$$(tests/tools/install --path)/checkov/bin/checkov" --config-file .ci/checkov.yaml
+	"$$(tests/tools/install --path)/hadolint/bin/hadolint" infra/restore-test-image/Dockerfile
 
 build: check-cargo check-sam ## build the Lambda functions into .aws-sam/build
 	sam build
