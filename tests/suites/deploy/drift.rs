@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use pgark::config::{RawSettings, SOURCES};
@@ -166,6 +167,41 @@ fn every_event_is_one_of_its_function() -> Result {
     Ok(())
 }
 
+/// `make invoke-FUNCTION` and `make logs-FUNCTION`, wherever somebody is told to run them, name resources and events that are
+/// there.
+#[test]
+fn every_make_target_of_a_function_is_one() -> Result {
+    let template = Template::application()?;
+    let mut told = BTreeSet::new();
+    let pages = fs::read_dir(repository().join("docs"))?.map(|entry| Ok(entry?.path()));
+    let pages = pages.collect::<Result<Vec<_>>>()?.into_iter().filter(|page| page.is_file());
+    for page in pages.chain(["README.md", "template.yaml"].map(|name| repository().join(name))) {
+        let text = fs::read_to_string(&page)?;
+        for rest in ["make invoke-", "make logs-"].iter().flat_map(|start| text.split(start).skip(1)) {
+            let name = rest.split(|c: char| c != '-' && !c.is_ascii_lowercase()).next().unwrap_or_default();
+            told.insert(name.trim_end_matches('-').to_owned());
+        }
+    }
+    told.remove(""); // `make invoke-FUNCTION`
+    assert!(told.is_superset(&folders("functions")?), "{told:?}");
+    for function in told {
+        let mut make = Command::new("make");
+        make.args(["--dry-run", &format!("invoke-{function}"), &format!("logs-{function}")]);
+        let planned = make.current_dir(repository()).env_remove("MAKEFLAGS").output()?;
+        let planned = String::from_utf8(planned.stdout)?;
+        let words: Vec<&str> = planned.split([' ', '\n', ')']).collect();
+        let after = |option: &str| {
+            let at = words.iter().position(|word| *word == option).with_context(|| planned.clone())?;
+            words.get(at + 1).copied().with_context(|| planned.clone())
+        };
+        let resource = template.resource(after("--name")?)?;
+        assert_eq!(resource.kind, FUNCTION, "{planned}");
+        assert!(words.iter().filter(|word| **word == resource.id).count() == 2, "{planned}");
+        assert!(repository().join(after("--event-file")?).is_file(), "{planned}");
+    }
+    Ok(())
+}
+
 /// What schedules send, in the template and in the Worker, is what functions take.
 #[test]
 fn the_input_of_every_schedule_is_an_event_of_its_function() -> Result {
@@ -306,9 +342,9 @@ fn parameters_are_grouped_and_known_to_samconfig() -> Result {
         assert_eq!(grouped.len(), parameters.len(), "{path}: one in two groups, or in none");
         assert_eq!(grouped.into_iter().collect::<BTreeSet<_>>(), parameters, "{path}");
         let overrides = &samconfig[environment]["deploy"]["parameters"]["parameter_overrides"];
-        for one in overrides.as_array().context("overrides")? {
-            let name = one.as_str().and_then(|one| one.split('=').next()).context("NAME=VALUE")?;
-            assert!(parameters.contains(name), "samconfig.toml: {path} has no parameter {name}");
+        // A list of NAME=VALUE would be read otherwise than it looks: `CfnParameterOverridesType` of aws-sam-cli.
+        for name in overrides.as_table().context("overrides are no table")?.keys() {
+            assert!(parameters.contains(name.as_str()), "samconfig.toml: {path} has no parameter {name}");
         }
     }
     Ok(())
