@@ -24,6 +24,7 @@ mod recorder;
 mod request_proxy;
 mod rie;
 mod supervised;
+pub mod template;
 mod wait;
 
 pub use binaries::{

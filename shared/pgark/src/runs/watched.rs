@@ -17,6 +17,7 @@ use super::watcher::Told;
 use super::{FORMAT_VERSION, Figures, JobName, Outcome, RunCost, RunError, RunRecord, Summarized};
 use crate::app::{self, App};
 use crate::error::{ErrorKind, Result};
+use crate::panics;
 use crate::repository::{BackupId, SourceName};
 
 /// The work is done by then: nobody waits longer for those who are told of it.
@@ -115,7 +116,10 @@ async fn watched_by<T: Summarized>(
         }
     };
     run.start().await;
-    let work = async |stop: &CancellationToken| work(&app.unlocked().await?, stop).await;
+    // A panic is a failure like any other: it is told, and the lease is given back.
+    let work = async |stop: &CancellationToken| {
+        panics::caught(async { work(&app.unlocked().await?, stop).await }).await
+    };
     let (done, lease) = Box::pin(turn::keep(lease, stop, work)).await;
     run.end(&done, stop).await;
     if let Some(lease) = lease
