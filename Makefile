@@ -11,6 +11,10 @@ EVENT ?= events/$*/default.json
 # The resource of a function in template.yaml: backup -> BackupFunction, health-check -> HealthCheckFunction.
 RESOURCE = $(shell sed 's/\b\(.\)/\u\1/g; s/-//g; s/$$/Function/' <<<'$*')
 export SAM_CLI_TELEMETRY ?= 0
+# `aws` reads AWS_REGION, SAM only the other one.
+ifdef AWS_REGION
+export AWS_DEFAULT_REGION := $(AWS_REGION)
+endif
 
 .PHONY: help demo test oracle fmt lint lint-templates build package deploy-storage deploy destroy tools clean-tools check-cargo \
     check-tools check-sam
@@ -71,8 +75,11 @@ deploy-storage: check-sam ## deploy to AWS what must outlive everything: bucket,
 deploy: deploy-storage build ## deploy to AWS what samconfig.toml says: the storage, then the application
 	sam deploy --stack-name $(STACK)
 
+# SAM waits a minute for an answer, and would then call the function a second time: not with one attempt. It takes the
+# answer of a failed run for one like others.
 invoke-%: check-sam ## run a function now, say make invoke-backup EVENT=events/backup/dry-run.json
-	sam remote invoke --stack-name $(STACK) $(RESOURCE) --event-file $(EVENT)
+	@answer=$$(AWS_MAX_ATTEMPTS=1 sam remote invoke --stack-name $(STACK) $(RESOURCE) --event-file $(EVENT)) && \
+	echo "$$answer" && ! grep -qE '^\{"error(Type|Message)":' <<<"$$answer"
 
 logs-%: check-sam ## the log of a function as it comes, say make logs-backup
 	sam logs --stack-name $(STACK) --name $(RESOURCE) --tail

@@ -1,20 +1,15 @@
 //! CloudFormation stacks, and what is in them: functions to invoke, roles to look into, alarms, objects.
 
-use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::Ministack;
 use super::watching::between;
 use crate::http::Request;
-use crate::wait::wait_until;
 
 const REGION: &str = "us-east-1";
-const STACK_LIMIT: Duration = Duration::from_mins(2);
-const TEMPLATES: &str = "templates";
 
 /// A stack.
 #[derive(Debug)]
@@ -24,11 +19,6 @@ pub struct Stack<'a> {
 }
 
 impl Ministack {
-    /// Creates a bucket.
-    pub fn create_bucket(&self, name: &str) -> anyhow::Result<()> {
-        self.s3("PUT", &format!("/{name}"), None).map(drop)
-    }
-
     /// Uploads a file.
     pub fn upload(&self, bucket: &str, key: &str, file: &Path) -> anyhow::Result<()> {
         self.s3("PUT", &format!("/{bucket}/{key}"), Some(&std::fs::read(file)?)).map(drop)
@@ -50,42 +40,9 @@ impl Ministack {
         answer.success().with_context(|| format!("{method} {path}"))
     }
 
-    /// Creates a stack of a template, as SAM wrote it or as CloudFormation takes it, and waits until it is there.
-    pub fn create_stack(
-        &self,
-        name: &str,
-        template: &str,
-        parameters: &[(&str, String)],
-    ) -> anyhow::Result<Stack<'_>> {
-        self.submit("CreateStack", name, template, parameters)?;
-        let stack = Stack { aws: self, name: name.to_owned() };
-        stack.wait_for("CREATE_COMPLETE")?;
-        Ok(stack)
-    }
-
-    fn submit(
-        &self,
-        action: &str,
-        name: &str,
-        template: &str,
-        parameters: &[(&str, String)],
-    ) -> anyhow::Result<()> {
-        let file = tempfile::NamedTempFile::new()?;
-        std::fs::write(file.path(), template)?;
-        // As SAM does: larger templates than 51,200 bytes come out of a bucket.
-        let _ = self.create_bucket(TEMPLATES);
-        self.upload(TEMPLATES, name, file.path())?;
-        let url = format!("{}/{TEMPLATES}/{name}", self.endpoint());
-        let mut form = format!(
-            "Action={action}&Version=2010-05-15&StackName={name}&TemplateURL={}&Capabilities.member.1=CAPABILITY_NAMED_IAM\
-             &Capabilities.member.2=CAPABILITY_AUTO_EXPAND",
-            encoded(&url)
-        );
-        for (number, (key, value)) in parameters.iter().enumerate() {
-            let of = format!("Parameters.member.{}", number + 1);
-            let _ = write!(form, "&{of}.ParameterKey={key}&{of}.ParameterValue={}", encoded(value));
-        }
-        self.query("cloudformation", &form).map(drop)
+    /// A stack that is there.
+    pub fn stack(&self, name: &str) -> Stack<'_> {
+        Stack { aws: self, name: name.to_owned() }
     }
 
     /// Invokes a function and waits for its answer; an error of the function is one with `errorType`.
@@ -160,44 +117,15 @@ impl Stack<'_> {
         Ok(between(&answer, "<PhysicalResourceId>", "</PhysicalResourceId>")?.to_owned())
     }
 
-    /// Changes it, and waits until that is done.
-    pub fn update(&self, template: &str, parameters: &[(&str, String)]) -> anyhow::Result<()> {
-        self.aws.submit("UpdateStack", &self.name, template, parameters)?;
-        self.wait_for("UPDATE_COMPLETE")
-    }
-
-    /// Deletes it, as far as its resources are not to be kept.
-    pub fn delete(&self) -> anyhow::Result<()> {
-        let form = format!("Action=DeleteStack&Version=2010-05-15&StackName={}", self.name);
-        self.aws.query("cloudformation", &form)?;
-        wait_until(STACK_LIMIT, "the stack is gone", || match self.described() {
-            Ok(described) => described.contains("DELETE_COMPLETE"),
-            Err(_) => true,
-        })
+    /// Whether it has been deleted.
+    pub fn is_gone(&self) -> bool {
+        eprintln!("{:?}", self.described());
+        self.described().is_err()
     }
 
     fn described(&self) -> anyhow::Result<String> {
         let form = format!("Action=DescribeStacks&Version=2010-05-15&StackName={}", self.name);
         self.aws.query("cloudformation", &form)
-    }
-
-    fn wait_for(&self, expected: &str) -> anyhow::Result<()> {
-        let mut status = String::new();
-        wait_until(STACK_LIMIT, &format!("{} is {expected}", self.name), || {
-            let described = self.described().unwrap_or_default();
-            between(&described, "<StackStatus>", "</StackStatus>")
-                .unwrap_or_default()
-                .clone_into(&mut status);
-            !status.is_empty() && !status.ends_with("IN_PROGRESS")
-        })?;
-        if status != expected {
-            let form = format!("Action=DescribeStackEvents&Version=2010-05-15&StackName={}", self.name);
-            let events = self.aws.query("cloudformation", &form)?;
-            let failed =
-                events.split("<member>").filter(|event| event.contains("_FAILED")).collect::<Vec<_>>();
-            bail!("{} is {status}: {}", self.name, failed.join("\n"));
-        }
-        Ok(())
     }
 }
 

@@ -1,23 +1,20 @@
-//! Both stacks at a stand-in, which runs the real function binaries: deployed as CloudFormation would, set going by the
-//! schedule, with a real database behind them. What each function asks of AWS on the way is recorded, and held against its
-//! role: nothing that it needs is missing, and nothing is allowed that it never uses.
+//! Both stacks at a stand-in, which runs the real function binaries: deployed by the Makefile's own targets with the real
+//! SAM, set going by the schedule, with a real database behind them. What each function asks of AWS on the way is recorded,
+//! and held against its role: nothing that it needs is missing, and nothing is allowed that it never uses.
 //!
 //! The stand-in knows the SAM transform, alarms and schedules, and runs zips. It does not enforce policies, so that is done
 //! here; it puts no missing data into alarms, so that silence is only shown by the template (`rules`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use jiff::{Timestamp, ToSpan as _};
 use pgark::repository::Tier;
 use pgark::seal::KeyPair;
 use pgark::signature::SigningKey;
 use pgark_tests::{
-    Ministack, Postgres, Recorded, Recorder, Stack, Topic, fixtures, repository, tool, wait_until,
-    workspace_binary,
+    Ministack, Postgres, Recorded, Recorder, SamProject, Stack, Topic, fixtures, wait_until,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,45 +24,12 @@ use crate::policies::{Call, allowed_by, patterns};
 use crate::template::list;
 
 const SOON: Duration = Duration::from_mins(1);
-const FUNCTIONS: [&str; 5] = ["backup", "verify", "restore-test", "prune", "health-check"];
 const STORAGE: &str = "pgark-storage";
 const APPLICATION: &str = "pgark";
 
 fn resource_of(function: &str, what: &str) -> String {
     let words: String = function.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
     words + what
-}
-
-/// A zip with the function in it, without what only a debugger reads.
-fn package(function: &str, folder: &Path) -> Result<PathBuf> {
-    let inside = folder.join(function);
-    std::fs::create_dir_all(&inside)?;
-    let stripped = inside.join("bootstrap");
-    let done = Command::new("strip")
-        .arg("--strip-debug")
-        .arg("-o")
-        .arg(&stripped)
-        .arg(workspace_binary(function)?)
-        .status()?;
-    ensure!(done.success(), "strip {function}");
-    let zip = folder.join(format!("{function}.zip"));
-    let script = "import sys, zipfile\n\
-                  with zipfile.ZipFile(sys.argv[1], 'w') as packed: packed.write(sys.argv[2], 'bootstrap')";
-    let python = tool("ministack", "bin/python3")?;
-    let done = Command::new(python).args(["-c", script]).arg(&zip).arg(&stripped).status()?;
-    ensure!(done.success(), "zip {function}");
-    Ok(zip)
-}
-
-/// template.yaml as `sam package` leaves it: the code is in a bucket.
-fn packaged() -> Result<String> {
-    let mut template = std::fs::read_to_string(repository().join("template.yaml"))?;
-    for function in FUNCTIONS {
-        let code = format!("CodeUri: functions/{function}\n");
-        ensure!(template.contains(&code), "no {code}");
-        template = template.replace(&code, &format!("CodeUri: {{ Bucket: code, Key: {function}.zip }}\n"));
-    }
-    Ok(template)
 }
 
 /// What was asked of AWS, as rights. `bucket` is the one of backups.
@@ -237,24 +201,16 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
     let aws = Ministack::start_with([("AWS_ENDPOINT_URL", recorder.url())])?;
     recorder.forward_to(aws.port()?);
 
-    // `make deploy-storage`
-    let storage_template = std::fs::read_to_string(repository().join("infra/storage.yaml"))?;
-    let storage = aws.create_stack(STORAGE, &storage_template, &[])?;
-    let (bucket, keys) = (storage.output("Bucket")?, TempDir::with_prefix("pgark-tests-deploy-")?);
+    // As docs/deploy.md says: keys, settings, `make deploy`.
+    let project = SamProject::clone_for(&aws)?;
+    let keys = TempDir::with_prefix("pgark-tests-deploy-")?;
     let pair = KeyPair::generate(Timestamp::now());
     pair.write_file(&keys.path().join("identity.txt"))?;
     SigningKey::generate()?.write_files(&keys.path().join("signing.key"))?;
-    let aws = &aws;
-    let world = World { aws, recorder, keys, bucket };
-
-    // `make deploy`
-    aws.create_bucket("code")?;
-    for function in FUNCTIONS {
-        aws.upload("code", &format!("{function}.zip"), &package(function, world.keys.path())?)?;
-    }
-    let verification_key = world.key("signing.key.pub")?.lines().last().context("a key")?.to_owned();
+    let verification_key = std::fs::read_to_string(keys.path().join("signing.key.pub"))?;
+    let verification_key = verification_key.lines().last().context("a key")?.to_owned();
     let scratch = aws.create_secret("scratch", &server.url("postgres"))?;
-    let mut parameters = vec![
+    project.set(&[
         ("Source", "shop".to_owned()),
         ("Recipients", pair.recipient().to_string()),
         ("VerificationKey", verification_key),
@@ -265,18 +221,20 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
         ("PruneShareMax", "100%".to_owned()),
         // What the schedules do is shown by one of them, below.
         ("Schedules", "DISABLED".to_owned()),
-    ];
-    let template = packaged()?;
-    let application = aws.create_stack(APPLICATION, &template, &parameters)?;
+    ])?;
+    project.make(&["deploy"], "")?;
+    let (aws, storage, application) = (&aws, aws.stack(STORAGE), aws.stack(APPLICATION));
+    let world = World { aws, recorder, keys, bucket: storage.output("Bucket")? };
     let topic = aws.listen_to(&application.output("AlertsTopic")?)?;
     let mut alerts = Inbox { topic, messages: Vec::new() };
 
     // No secret yet: the run fails by name, and alerts and alarms ring.
     let mut asked_by_backup = BTreeSet::new();
-    let answer = world.invoke("backup", &json!({}), &mut asked_by_backup)?;
-    let code = answer["errorType"].as_str().unwrap_or_default();
+    let failed = project.make(&["invoke-backup"], "").err().context("a run without a secret failed")?;
+    asked_by_backup.extend(calls(&world.recorder.take(), &world.bucket)?);
     // The stand-in gives a secret without a value an empty one; Amazon has none then.
-    assert!(["secret.missing", "secret.invalid"].contains(&code), "{answer}");
+    let code = ["secret.missing", "secret.invalid"].into_iter().find(|code| format!("{failed:#}").contains(code));
+    let code = code.with_context(|| format!("{failed:#}"))?;
     alerts.wait_for(&[code])?;
     for alarm in ["backup-missing", "backup-failed"] {
         let name = format!("{APPLICATION}-{alarm}");
@@ -298,9 +256,8 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
     aws.put_secret(&storage.output("IdentitySecretArn")?, &world.key("identity.txt")?)?;
     world.recorder.take();
     let soon = (Timestamp::now() + 2.seconds()).strftime("at(%Y-%m-%dT%H:%M:%S)").to_string();
-    parameters.retain(|(name, _)| *name != "Schedules");
-    parameters.push(("BackupSchedule", soon));
-    application.update(&template, &parameters)?;
+    project.set(&[("Schedules", "ENABLED".to_owned()), ("BackupSchedule", soon)])?;
+    project.make(&["deploy"], "")?;
     wait_until(SOON, "the schedule made a backup", || {
         world.manifests().is_ok_and(|manifests| manifests.len() == 1)
     })?;
@@ -309,8 +266,11 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
     asked_by_backup.extend(calls(&world.recorder.take(), &world.bucket)?);
 
     // A second one, by hand; both are looked at, restored and pruned.
-    let answer = world.invoke("backup", &json!({ "slot": "second" }), &mut asked_by_backup)?;
+    std::fs::write(project.path().join("event.json"), json!({ "slot": "second" }).to_string())?;
+    let answer: Value = serde_json::from_str(&project.make(&["invoke-backup", "EVENT=event.json"], "")?)?;
     assert_eq!(answer["source"], "shop", "{answer}");
+    project.make_until("logs-backup", answer["id"].as_str().context("an id")?)?;
+    asked_by_backup.extend(calls(&world.recorder.take(), &world.bucket)?);
     let again = world.invoke("backup", &json!({ "slot": "second" }), &mut asked_by_backup)?;
     assert!(again["skipped"].as_str().is_some_and(|why| why.contains("slot second")), "{again}");
     // What a run that was killed left behind.
@@ -381,8 +341,9 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
 
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 
-    // `make destroy`
-    application.delete()?;
+    // To the questions whether it is meant.
+    project.make(&["destroy"], "y\ny\n")?;
+    assert!(application.is_gone());
     assert_eq!(world.manifests()?.len(), 1, "the backups stay");
     Ok(())
 }
