@@ -133,7 +133,9 @@ impl SamProject {
         command.args([SECONDS_MAX, "make", "--silent"]).args(arguments).current_dir(self.folder.path());
         for (name, _) in std::env::vars_os() {
             // `make test` leaves its own flags.
-            if name.to_string_lossy().starts_with("AWS_") || ["MAKEFLAGS", "MFLAGS"].map(Into::into).contains(&name) {
+            if name.to_string_lossy().starts_with("AWS_")
+                || ["MAKEFLAGS", "MFLAGS"].map(Into::into).contains(&name)
+            {
                 command.env_remove(name);
             }
         }

@@ -13,9 +13,7 @@ use jiff::{Timestamp, ToSpan as _};
 use pgark::repository::Tier;
 use pgark::seal::KeyPair;
 use pgark::signature::SigningKey;
-use pgark_tests::{
-    Ministack, Postgres, Recorded, Recorder, SamProject, Stack, Topic, fixtures, wait_until,
-};
+use pgark_tests::{Ministack, Postgres, Recorded, Recorder, SamProject, Stack, Topic, fixtures, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -233,7 +231,8 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
     let failed = project.make(&["invoke-backup"], "").err().context("a run without a secret failed")?;
     asked_by_backup.extend(calls(&world.recorder.take(), &world.bucket)?);
     // The stand-in gives a secret without a value an empty one; Amazon has none then.
-    let code = ["secret.missing", "secret.invalid"].into_iter().find(|code| format!("{failed:#}").contains(code));
+    let code =
+        ["secret.missing", "secret.invalid"].into_iter().find(|code| format!("{failed:#}").contains(code));
     let code = code.with_context(|| format!("{failed:#}"))?;
     alerts.wait_for(&[code])?;
     for alarm in ["backup-missing", "backup-failed"] {
