@@ -5,9 +5,9 @@ CARGO ?= cargo
 # Where cargo puts what it builds.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-# The stacks of samconfig.toml, and the event of `make invoke-FUNCTION`.
+# The stacks of samconfig.toml, and the event of `make invoke-FUNCTION`: restore-test-image takes those of restore-test.
 STACK ?= pgark
-EVENT ?= events/$*/default.json
+EVENT ?= events/$(patsubst %-image,%,$*)/default.json
 # The resource of a function in template.yaml: backup -> BackupFunction, health-check -> HealthCheckFunction.
 RESOURCE = $(shell sed 's/\b\(.\)/\u\1/g; s/-//g; s/$$/Function/' <<<'$*')
 export SAM_CLI_TELEMETRY ?= 0
@@ -75,11 +75,12 @@ deploy-storage: check-sam ## deploy to AWS what must outlive everything: bucket,
 deploy: deploy-storage build ## deploy to AWS what samconfig.toml says: the storage, then the application
 	sam deploy --stack-name $(STACK)
 
-# SAM waits a minute for an answer, and would then call the function a second time: not with one attempt. It takes the
-# answer of a failed run for one like others.
+# With more than one attempt SAM calls the function again when there is no answer after a minute. The answer of a failed run
+# is one like others for it.
 invoke-%: check-sam ## run a function now, say make invoke-backup EVENT=events/backup/dry-run.json
-	@answer=$$(AWS_MAX_ATTEMPTS=1 sam remote invoke --stack-name $(STACK) $(RESOURCE) --event-file $(EVENT)) && \
-	echo "$$answer" && ! grep -qE '^\{"error(Type|Message)":' <<<"$$answer"
+	@answer=$$(AWS_MAX_ATTEMPTS=1 sam remote invoke --stack-name $(STACK) $(RESOURCE) --event-file $(EVENT)) || { \
+	    echo "After a read timeout the function runs on: make logs-$* follows it." >&2; exit 1; }; \
+	echo "$$answer"; ! grep -qE '^\{"error(Type|Message)":' <<<"$$answer"
 
 logs-%: check-sam ## the log of a function as it comes, say make logs-backup
 	sam logs --stack-name $(STACK) --name $(RESOURCE) --tail

@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
@@ -104,22 +104,16 @@ impl SamProject {
 
     /// Runs a target of `make` that never ends until it has printed `expected`, and then stops it.
     pub fn make_until(&self, target: &str, expected: &str) -> anyhow::Result<()> {
+        let (reader, writer) = std::io::pipe()?;
         let mut command = self.command(&[target]);
-        let mut child = command
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot run make")?;
-        let mut printed = String::new();
-        let mut lines = BufReader::new(child.stdout.take().context("no output")?);
+        command.process_group(0).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+        let mut child = command.spawn().context("cannot run make")?;
+        drop(command); // and with it our ends of the pipe
+        let (mut printed, mut lines) = (String::new(), BufReader::new(reader));
         while !printed.contains(expected) && lines.read_line(&mut printed)? > 0 {}
-        let group = format!("-{}", child.id());
-        let _ = Command::new("kill").args(["--", &group]).status();
+        Command::new("kill").args(["--", &format!("-{}", child.id())]).status()?;
         child.wait()?;
-        if !printed.contains(expected) {
-            bail!("make {target} did not print {expected}, but:\n{printed}");
-        }
+        ensure!(printed.contains(expected), "make {target} did not print {expected}, but:\n{printed}");
         Ok(())
     }
 
@@ -131,13 +125,10 @@ impl SamProject {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("timeout");
         command.args([SECONDS_MAX, "make", "--silent"]).args(arguments).current_dir(self.folder.path());
-        for (name, _) in std::env::vars_os() {
-            // `make test` leaves its own flags.
-            if name.to_string_lossy().starts_with("AWS_")
-                || ["MAKEFLAGS", "MFLAGS"].map(Into::into).contains(&name)
-            {
-                command.env_remove(name);
-            }
+        // `make test` leaves its own flags.
+        command.env_remove("MAKEFLAGS").env_remove("MFLAGS");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+            command.env_remove(name);
         }
         command.envs(self.environment.iter().cloned());
         command

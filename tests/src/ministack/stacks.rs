@@ -119,8 +119,7 @@ impl Stack<'_> {
 
     /// Whether it has been deleted.
     pub fn is_gone(&self) -> bool {
-        eprintln!("{:?}", self.described());
-        self.described().is_err()
+        self.described().is_err_and(|error| format!("{error:#}").contains("does not exist"))
     }
 
     fn described(&self) -> anyhow::Result<String> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use pgark::config::{RawSettings, SOURCES};
@@ -161,6 +162,41 @@ fn every_event_is_one_of_its_function() -> Result {
             "make invoke-{function}"
         );
         assert!(count > 1, "events/{function}");
+    }
+    Ok(())
+}
+
+/// `make invoke-FUNCTION` and `make logs-FUNCTION`, wherever somebody is told to run them, name resources and events that are
+/// there.
+#[test]
+fn every_make_target_of_a_function_is_one() -> Result {
+    let template = Template::application()?;
+    let mut told = BTreeSet::new();
+    let pages = fs::read_dir(repository().join("docs"))?.map(|entry| Ok(entry?.path()));
+    let pages = pages.collect::<Result<Vec<_>>>()?.into_iter().filter(|page| page.is_file());
+    for page in pages.chain(["README.md", "template.yaml"].map(|name| repository().join(name))) {
+        let text = fs::read_to_string(&page)?;
+        for rest in ["make invoke-", "make logs-"].iter().flat_map(|start| text.split(start).skip(1)) {
+            let name = rest.split(|c: char| c != '-' && !c.is_ascii_lowercase()).next().unwrap_or_default();
+            told.insert(name.trim_end_matches('-').to_owned());
+        }
+    }
+    told.remove(""); // `make invoke-FUNCTION`
+    assert!(told.is_superset(&folders("functions")?), "{told:?}");
+    for function in told {
+        let mut make = Command::new("make");
+        make.args(["--dry-run", &format!("invoke-{function}"), &format!("logs-{function}")]);
+        let planned = make.current_dir(repository()).env_remove("MAKEFLAGS").output()?;
+        let planned = String::from_utf8(planned.stdout)?;
+        let words: Vec<&str> = planned.split([' ', '\n', ')']).collect();
+        let after = |option: &str| {
+            let at = words.iter().position(|word| *word == option).with_context(|| planned.clone())?;
+            words.get(at + 1).copied().with_context(|| planned.clone())
+        };
+        let resource = template.resource(after("--name")?)?;
+        assert_eq!(resource.kind, FUNCTION, "{planned}");
+        assert!(words.iter().filter(|word| **word == resource.id).count() == 2, "{planned}");
+        assert!(repository().join(after("--event-file")?).is_file(), "{planned}");
     }
     Ok(())
 }
