@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use pgark_tests::{Ministack, Rie, workspace_binary};
+use anyhow::Context as _;
+use pgark::telemetry::Metric;
+use pgark_tests::template::Template;
+use pgark_tests::{Ministack, Rie, repository, workspace_binary};
 use serde_json::{Value, json};
 
 use super::world::{self, World};
@@ -88,15 +91,61 @@ fn lines_of_libraries_are_of_the_form_and_hold_no_secret() -> Result {
     server.psql(&format!("drop role {role}")).map(drop)
 }
 
-/// Lambda says the level; it is that of the template's parameter.
+/// Lambda says the level: one of those that the template offers. Each opens and closes the log as its name says.
 #[test]
-fn nothing_below_the_level_is_said() -> Result {
+fn the_levels_of_the_template_are_those_of_the_log() -> Result {
     let (world, shop) = (World::new()?, shop()?);
-    let level = ("AWS_LAMBDA_LOG_LEVEL", "WARN".to_owned());
-    let function = world.function([("PGARK_DATABASE_URL", shop.url()), level])?;
-    let (mut lines, answer) = invoked(&function, &event("dry-run")?)?;
-    assert_eq!(answer["source"], "shop", "{answer}");
-    lines.retain(|line| line["_aws"].is_null());
-    assert_eq!(lines, [Value::Null; 0]);
+    let template = Template::application()?;
+    let offered = template.section("Parameters")["LogLevel"]["AllowedValues"].clone();
+    let offered: Vec<String> = serde_json::from_value(offered)?;
+    assert!(offered.contains(&template.default("LogLevel")?));
+    let levels = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
+    for (kept, level) in levels.iter().enumerate() {
+        assert!(offered.iter().any(|one| one == level), "the template does not offer {level}");
+        let settings = [("PGARK_DATABASE_URL", shop.url()), ("AWS_LAMBDA_LOG_LEVEL", (*level).to_owned())];
+        let (lines, answer) = invoked(&world.function(settings)?, &event("dry-run")?)?;
+        assert_eq!(answer["source"], "shop", "{answer}");
+        let of: BTreeSet<&str> = lines.iter().filter_map(|line| line["level"].as_str()).collect();
+        assert!(of.iter().all(|level| levels[kept..].contains(level)), "{level}: {of:?}");
+        // A run that goes well has nothing to warn of.
+        assert_eq!(of.contains(level), kept < 3, "{level}: {of:?}");
+    }
+    assert_eq!(offered.len(), levels.len());
+    Ok(())
+}
+
+/// docs/functions.md: each key that every function's line may have, and no other.
+#[test]
+fn the_keys_are_documented() -> Result {
+    let (world, shop) = (World::new()?, shop()?);
+    let function = world.function([("PGARK_DATABASE_URL", shop.url())])?;
+    function.invoke(&event("dry-run")?)?;
+    function.invoke(&json!({ "dryrun": true }))?;
+    let page = std::fs::read_to_string(repository().join("docs/functions.md"))?;
+    let section = page.split("\n## ").find(|section| section.starts_with("Logs\n")).context("a section")?;
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let documented: BTreeSet<&str> =
+        cells.flat_map(|cell| cell.split(", ")).map(|key| key.trim_matches('`')).collect();
+    let lines = lines::of(&function.output())?;
+    let mut said: BTreeSet<&str> =
+        lines.iter().filter_map(Value::as_object).flat_map(|line| line.keys()).map(String::as_str).collect();
+    // The emulator traces nothing.
+    assert!(said.insert("xray_trace_id"));
+    assert_eq!(documented, said);
+    // The queries that are shown ask for keys that there are.
+    let queries =
+        section.lines().filter(|line| ["filter ", "| fields "].iter().any(|start| line.starts_with(start)));
+    let unquoted = queries.map(|query| query.split('"').step_by(2).collect::<String>());
+    let is_key = |word: &&str| word.contains(|c: char| c == '_' || c.is_uppercase());
+    let asked = unquoted.collect::<Vec<_>>().join(" ");
+    let asked: Vec<&str> = asked.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(is_key).collect();
+    for key in &asked {
+        let metric = Metric::ALL.iter().any(|metric| metric.as_str() == *key);
+        assert!(metric || documented.contains(key), "a query asks for {key}");
+    }
+    assert!(asked.contains(&"function_request_id") && asked.contains(&"exception_name"), "{asked:?}");
+    // The line that is shown there is one.
+    let shown = section.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(lines::of(shown.context("a line")?)?.len(), 1);
     Ok(())
 }

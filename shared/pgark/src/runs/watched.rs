@@ -168,13 +168,15 @@ impl<'a> Run<'a> {
         Ok(Self { app, watcher, record })
     }
 
-    /// Nothing is to be done. Nobody is told: the run that does the work tells.
+    /// Nothing is to be done. Metrics count it; people hear of the run that does the work.
     async fn skip(mut self, why: String) -> Skipped {
         let RunRecord { source, job, .. } = &self.record;
         tracing::info!(%source, %job, "skipped: {why}");
         self.record.finished_at = Some((self.app.outside.now)());
         self.record.outcome = Some(Outcome::Skipped);
         self.record.warnings.push(why.clone());
+        let told = tokio::time::timeout(TELLING_MAX, self.watcher.ended(&self.record)).await;
+        self.note_told(told.ok());
         let put = self.app.repository.put_run_end(&self.record).await;
         self.note_put(put, "end");
         Skipped { job: self.record.job, source: self.record.source, skipped: why }
