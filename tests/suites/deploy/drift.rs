@@ -348,6 +348,20 @@ fn every_alarm_is_documented() -> Result {
     Ok(())
 }
 
+/// "Create a Lambda function using a container image" (Lambda Developer Guide): one manifest, not an index of them, which
+/// `docker build` makes as soon as it adds an attestation; and of the function's architecture.
+#[test]
+fn the_image_is_built_as_lambda_takes_it() -> Result {
+    let page = fs::read_to_string(repository().join("docs/deploy.md"))?;
+    let mut built = page.lines().filter(|line| line.starts_with("docker build "));
+    let command = built.next().context("docs/deploy.md does not say how the image is built")?;
+    for option in ["--provenance=false", "--sbom=false", "--platform linux/amd64"] {
+        assert!(command.contains(option), "{option}: {command}");
+    }
+    assert!(built.next().is_none());
+    Ok(())
+}
+
 /// Every parameter is in a group of the console's form, and samconfig.toml sets none that is not there.
 #[test]
 fn parameters_are_grouped_and_known_to_samconfig() -> Result {
