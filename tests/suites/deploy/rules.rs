@@ -149,8 +149,11 @@ pub(crate) fn unconditional(rule: &Value) -> Value {
 
 /// The parameter `ObjectLock`, with `GOVERNANCE` and the defaults of its days.
 fn lock_default(storage: &Template) -> Result<String> {
-    let value = &storage.resource("ObjectLockParameter")?.properties()["Value"]["Fn::If"][1]["Fn::Sub"];
-    let mut text = value.as_str().context("a text")?.replace("${ObjectLock}", "GOVERNANCE");
+    let parameter = storage.resource("ObjectLockParameter")?;
+    let mut text = parameter.properties()["Value"]["Fn::If"][1]["Fn::Sub"]
+        .as_str()
+        .context("a text")?
+        .replace("${ObjectLock}", "GOVERNANCE");
     for tier in ["Daily", "Weekly", "Monthly", "Yearly"] {
         text = text.replace(&format!("${{LockDays{tier}}}"), &storage.default(&format!("LockDays{tier}"))?);
     }

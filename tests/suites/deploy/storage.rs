@@ -145,7 +145,8 @@ fn what_changes_in_the_storage_comes_as_parameters_of_systems_manager() -> Resul
     assert_eq!(taken, offered);
     assert_eq!(offered.len(), 3);
     // Systems Manager keeps no empty text.
-    let lock = &storage.resource("ObjectLockParameter")?.properties()["Value"]["Fn::If"][2];
+    let parameter = storage.resource("ObjectLockParameter")?;
+    let lock = &parameter.properties()["Value"]["Fn::If"][2];
     assert_eq!(LockOnWrite::parse(lock.as_str().context("a text")?).map_err(anyhow::Error::msg)?, None);
     Ok(())
 }
@@ -191,7 +192,8 @@ fn the_key_of_the_bucket_is_known_by_its_alias() -> Result {
 #[test]
 fn a_copy_with_a_key_is_one_of_encrypted_objects_too() -> Result {
     let storage = Template::storage()?;
-    let rule = &storage.resource("Bucket")?.properties()["ReplicationConfiguration"]["Fn::If"][1]["Rules"][0];
+    let bucket = storage.resource("Bucket")?;
+    let rule = &bucket.properties()["ReplicationConfiguration"]["Fn::If"][1]["Rules"][0];
     let of_source = &rule["SourceSelectionCriteria"]["Fn::If"];
     let of_copy = &rule["Destination"]["EncryptionConfiguration"]["Fn::If"];
     assert_eq!(of_source[1], json!({ "SseKmsEncryptedObjects": { "Status": "Enabled" } }));
