@@ -289,7 +289,7 @@ fn every_alarm_watches_a_metric_of_the_catalogue() -> Result {
             }
             // "Types of metrics for Lambda functions" (Lambda Developer Guide).
             Value::String(lambda) if lambda == "AWS/Lambda" => {
-                assert!(["Errors", "Duration"].contains(&name) && names == ["FunctionName"])
+                assert!(["Errors", "Duration"].contains(&name) && names == ["FunctionName"]);
             }
             // "Available CloudWatch metrics for Amazon SQS" (SQS Developer Guide).
             Value::String(sqs) if sqs == "AWS/SQS" => {
