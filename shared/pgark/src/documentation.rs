@@ -8,7 +8,7 @@ use crate::config::{Needs, Origins, RawSettings, Settings};
 use crate::error::ErrorKind;
 
 const ERRORS: &str = include_str!("../../../docs/errors.md");
-const README: &str = include_str!("../../../README.md");
+const SETTINGS: &str = include_str!("../../../docs/settings.md");
 const EXAMPLE: &str = include_str!("../../../pgark.example.toml");
 
 /// The files in which a code is spelled, to find one that no list of kinds names.
@@ -70,8 +70,8 @@ fn no_code_is_missing_from_the_lists_of_kinds() {
 }
 
 #[test]
-fn the_readme_lists_every_setting() {
-    let mut documented: Vec<(&str, &str)> = README
+fn the_settings_page_lists_every_setting() {
+    let mut documented: Vec<(&str, &str)> = SETTINGS
         .lines()
         .filter_map(|line| match cells(line)[..] {
             [_, variable, key, _] => unticked(key).zip(unticked(variable)),
