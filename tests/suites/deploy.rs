@@ -1,4 +1,5 @@
-//! Deployment: that the templates say what the code says (`drift`), keep the promises made of them (`rules`), and give each
+//! Deployment: that the templates say what the code says (`drift`), keep the promises made of them (`rules`, and `storage` for what
+//! must outlive the application), and give each
 //! function the rights that it uses and no others (`policies`); that both stacks come up at a stand-in and really back up,
 //! verify, prune and alarm (`stacks`); and that the Cloudflare Worker does what it should in Cloudflare's own runtime.
 
@@ -10,6 +11,8 @@ mod policies;
 mod rules;
 #[path = "deploy/stacks.rs"]
 mod stacks;
+#[path = "deploy/storage.rs"]
+mod storage;
 #[path = "deploy/worker.rs"]
 mod worker;
 

@@ -15,7 +15,7 @@ use pgark::lambda::{Arguments, arguments};
 use pgark::runs::JobName;
 use pgark::telemetry::Metric;
 use pgark_tests::repository;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Result;
 use crate::template::{Template, texts};
@@ -73,7 +73,6 @@ const NOT_IN_THE_TEMPLATE: &[(&str, &str)] = &[
     ("PGARK_SIGNING_KEY_FILE", "there are no files in a function"),
     ("PGARK_POSTGRES_BIN", "is set in the image of the restore test"),
     ("PGARK_ENCRYPTION", "no function writes what is not encrypted"),
-    ("PGARK_METRICS_NAMESPACE", "alarms and the right to publish are bound to one"),
     ("PGARK_TIER", "follows from the date"),
     ("PGARK_COMPRESSION", "the default suits"),
     ("PGARK_CHUNK_BYTES", "the default suits"),
@@ -244,6 +243,28 @@ fn metric(name: &str) -> Result<Metric> {
         .with_context(|| format!("no metric {name}"))
 }
 
+/// Each stack has a namespace of its own: in a common one, the success of one silences the alarms of another.
+fn namespace_of_stack() -> Value {
+    json!({ "Ref": "AWS::StackName" })
+}
+
+#[test]
+fn functions_publish_where_alarms_look_and_nowhere_else() -> Result {
+    let template = Template::application()?;
+    let variables = &template.section("Globals")["Function"]["Environment"]["Variables"];
+    assert_eq!(variables["PGARK_METRICS_NAMESPACE"], namespace_of_stack());
+    let basics = template.resource("Basics")?.properties()["PolicyDocument"]["Statement"].clone();
+    let basics = basics.as_array().context("statements")?.iter();
+    let metrics: Vec<&Value> =
+        basics.map(|one| one["Fn::If"].get(1).unwrap_or(one)).filter(|one| one["Sid"] == "Metrics").collect();
+    let [metrics] = metrics[..] else { panic!("{metrics:?}") };
+    assert_eq!(
+        metrics["Condition"],
+        json!({ "StringEquals": { "cloudwatch:namespace": namespace_of_stack() } })
+    );
+    Ok(())
+}
+
 #[test]
 fn every_alarm_watches_a_metric_of_the_catalogue() -> Result {
     let template = Template::application()?;
@@ -253,8 +274,8 @@ fn every_alarm_watches_a_metric_of_the_catalogue() -> Result {
         let dimensions = properties["Dimensions"].as_array().cloned().unwrap_or_default();
         let names: Vec<&str> = dimensions.iter().filter_map(|one| one["Name"].as_str()).collect();
         let name = properties["MetricName"].as_str().context("a metric")?;
-        match properties["Namespace"].as_str().context("a namespace")? {
-            "pgark" => {
+        match &properties["Namespace"] {
+            namespace if *namespace == namespace_of_stack() => {
                 ours += 1;
                 let metric = metric(name).with_context(|| alarm.id.to_owned())?;
                 // An alarm watches all sources at once: it has the dimensions of the sums.
@@ -267,9 +288,11 @@ fn every_alarm_watches_a_metric_of_the_catalogue() -> Result {
                 }
             }
             // "Types of metrics for Lambda functions" (Lambda Developer Guide).
-            "AWS/Lambda" => assert!(["Errors", "Duration"].contains(&name) && names == ["FunctionName"]),
+            Value::String(lambda) if lambda == "AWS/Lambda" => {
+                assert!(["Errors", "Duration"].contains(&name) && names == ["FunctionName"]);
+            }
             // "Available CloudWatch metrics for Amazon SQS" (SQS Developer Guide).
-            "AWS/SQS" => {
+            Value::String(sqs) if sqs == "AWS/SQS" => {
                 assert_eq!((name, &names[..]), ("ApproximateNumberOfMessagesVisible", &["QueueName"][..]));
             }
             other => panic!("{}: nobody knows the namespace {other}", alarm.id),
@@ -290,7 +313,9 @@ fn the_dashboard_shows_metrics_of_the_catalogue_and_every_alarm() -> Result {
         let metric = metric(name.with_context(|| text.to_owned())?)?;
         let dimensions: Vec<_> =
             metric.subject().dimensions().iter().map(|dimension| dimension.as_str()).collect();
-        assert!(text.contains(&format!("{{pgark,{}}}", dimensions.join(","))), "{text}");
+        // Quoted, for a name may have a hyphen in it ("CloudWatch search expression syntax").
+        let schema = format!("{{\"${{AWS::StackName}}\",{}}}", dimensions.join(","));
+        assert!(text.contains(&schema), "{text}");
         shown.insert(metric.as_str());
     }
     for needed in
@@ -323,11 +348,27 @@ fn every_alarm_is_documented() -> Result {
     Ok(())
 }
 
+/// "Create a Lambda function using a container image" (Lambda Developer Guide): one manifest, not an index of them, which
+/// `docker build` makes as soon as it adds an attestation; and of the function's architecture.
+#[test]
+fn the_image_is_built_as_lambda_takes_it() -> Result {
+    let page = fs::read_to_string(repository().join("docs/deploy.md"))?;
+    let mut built = page.lines().filter(|line| line.starts_with("docker build "));
+    let command = built.next().context("docs/deploy.md does not say how the image is built")?;
+    for option in ["--provenance=false", "--sbom=false", "--platform linux/amd64"] {
+        assert!(command.contains(option), "{option}: {command}");
+    }
+    assert!(built.next().is_none());
+    Ok(())
+}
+
 /// Every parameter is in a group of the console's form, and samconfig.toml sets none that is not there.
 #[test]
 fn parameters_are_grouped_and_known_to_samconfig() -> Result {
     let samconfig: toml::Table = toml::from_str(&fs::read_to_string(repository().join("samconfig.toml"))?)?;
-    for (path, environment) in [("template.yaml", "default"), ("infra/storage.yaml", "storage")] {
+    for (path, environment, command) in
+        [("template.yaml", "default", "global"), ("infra/storage.yaml", "storage", "deploy")]
+    {
         let template = Template::read(path)?;
         let parameters: BTreeSet<&str> = template
             .section("Parameters")
@@ -341,11 +382,25 @@ fn parameters_are_grouped_and_known_to_samconfig() -> Result {
         let grouped: Vec<&str> = groups.iter().flat_map(|group| texts(&group["Parameters"])).collect();
         assert_eq!(grouped.len(), parameters.len(), "{path}: one in two groups, or in none");
         assert_eq!(grouped.into_iter().collect::<BTreeSet<_>>(), parameters, "{path}");
-        let overrides = &samconfig[environment]["deploy"]["parameters"]["parameter_overrides"];
         // A list of NAME=VALUE would be read otherwise than it looks: `CfnParameterOverridesType` of aws-sam-cli.
+        let overrides = &samconfig[environment][command]["parameters"]["parameter_overrides"];
         for name in overrides.as_table().context("overrides are no table")?.keys() {
             assert!(parameters.contains(name.as_str()), "samconfig.toml: {path} has no parameter {name}");
         }
     }
+    Ok(())
+}
+
+/// `sam build` reads no parameter that stands with `deploy`, and would build for `Architecture`'s default what is then
+/// deployed as another one.
+#[test]
+fn what_is_built_is_what_is_deployed() -> Result {
+    let samconfig: toml::Table = toml::from_str(&fs::read_to_string(repository().join("samconfig.toml"))?)?;
+    let default = samconfig["default"].as_table().context("default")?;
+    for (command, section) in default {
+        let overrides = section.get("parameters").and_then(|all| all.get("parameter_overrides"));
+        assert_eq!(overrides.is_some(), command == "global", "samconfig.toml: default.{command}");
+    }
+    assert!(default["global"]["parameters"]["parameter_overrides"]["Architecture"].is_str());
     Ok(())
 }

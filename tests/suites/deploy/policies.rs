@@ -62,7 +62,9 @@ fn condition_holds(condition: &Value, call: &Call) -> Result<bool> {
         for (key, expected) in keys.as_object().into_iter().flatten() {
             holds &= match (operator.as_str(), key.as_str()) {
                 ("StringEquals", "kms:ViaService") => call.via.as_deref() == expected.as_str(),
-                // The functions have one namespace, and a test of variables sees to that.
+                // There is one key, behind S3; `rules` says that it has the alias which roles name.
+                ("ForAnyValue:StringEquals", "kms:ResourceAliases") => expected == "alias/pgark-storage",
+                // The functions have one namespace, the stack's name, and `drift` sees to that.
                 ("StringEquals", "cloudwatch:namespace") => expected == "pgark",
                 ("ArnLike", "lambda:SourceFunctionArn") => call.via.is_none(),
                 other => bail!("nobody knows the condition {other:?}"),
@@ -112,7 +114,10 @@ mod tests {
             json!({ "Effect": "Allow", "Action": ["s3:Get*", "s3:PutObject"], "Resource": "arn:aws:s3:::b/*" }),
             json!({ "Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::b/yearly/*" }),
             json!({ "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*",
-                    "Condition": { "StringEquals": { "kms:ViaService": "s3.us-east-1.amazonaws.com" } } }),
+                    "Condition": { "StringEquals": { "kms:ViaService": "s3.us-east-1.amazonaws.com" },
+                                   "ForAnyValue:StringEquals": { "kms:ResourceAliases": "alias/pgark-storage" } } }),
+            json!({ "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*",
+                    "Condition": { "ForAnyValue:StringEquals": { "kms:ResourceAliases": "alias/another" } } }),
         ];
         let allowed = |call: &Call| allowed_by(&statements, call).unwrap();
         assert_eq!(allowed(&Call::new("s3:GetObject", "arn:aws:s3:::b/daily/x")), [0]);

@@ -11,38 +11,12 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::template::{Resource, Template, list, texts};
 
-const TEMPLATES: [&str; 4] = [
+pub(crate) const TEMPLATES: [&str; 4] = [
     "template.yaml",
     "infra/storage.yaml",
     "infra/replication-target.yaml",
     "infra/cloudflare-worker/invoker.yaml",
 ];
-
-/// What nobody can get back once it is gone.
-const KEPT: [&str; 5] = [
-    "AWS::S3::Bucket",
-    "AWS::S3::BucketPolicy",
-    "AWS::KMS::Key",
-    "AWS::KMS::Alias",
-    "AWS::SecretsManager::Secret",
-];
-
-#[test]
-fn deleting_a_stack_deletes_no_backup_no_key_and_no_secret() -> Result {
-    let mut kept = 0;
-    for path in TEMPLATES {
-        let template = Template::read(path)?;
-        for resource in template.resources().filter(|resource| KEPT.contains(&resource.kind)) {
-            assert_ne!(path, "template.yaml", "{} belongs into infra/storage.yaml", resource.id);
-            for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
-                assert_eq!(resource.whole[policy], "Retain", "{path}: {policy} of {}", resource.id);
-            }
-            kept += 1;
-        }
-    }
-    assert!(kept >= 11, "{kept}");
-    Ok(())
-}
 
 fn buckets() -> Result<Vec<(String, Value)>> {
     let mut buckets = Vec::new();
@@ -169,14 +143,17 @@ fn every_tier_changes_its_class_late_and_expires_much_later_than_prune_deletes()
 }
 
 /// `!If [condition, rule, nothing]` -> rule.
-fn unconditional(rule: &Value) -> Value {
+pub(crate) fn unconditional(rule: &Value) -> Value {
     rule["Fn::If"].get(1).unwrap_or(rule).clone()
 }
 
-/// The output `ObjectLock`, with `GOVERNANCE` and the defaults of its days.
+/// The parameter `ObjectLock`, with `GOVERNANCE` and the defaults of its days.
 fn lock_default(storage: &Template) -> Result<String> {
-    let output = &storage.section("Outputs")["ObjectLock"]["Value"]["Fn::If"][1]["Fn::Sub"];
-    let mut text = output.as_str().context("an output")?.replace("${ObjectLock}", "GOVERNANCE");
+    let parameter = storage.resource("ObjectLockParameter")?;
+    let mut text = parameter.properties()["Value"]["Fn::If"][1]["Fn::Sub"]
+        .as_str()
+        .context("a text")?
+        .replace("${ObjectLock}", "GOVERNANCE");
     for tier in ["Daily", "Weekly", "Monthly", "Yearly"] {
         text = text.replace(&format!("${{LockDays{tier}}}"), &storage.default(&format!("LockDays{tier}"))?);
     }
@@ -203,7 +180,7 @@ fn the_lifecycle_knows_every_folder_of_the_store() -> Result {
     Ok(())
 }
 
-fn roles(template: &Template) -> Vec<(String, Vec<Value>)> {
+pub(crate) fn roles(template: &Template) -> Vec<(String, Vec<Value>)> {
     let statements = |resource: &Resource<'_>| -> Vec<Value> {
         let policies = resource.properties()["Policies"].as_array().cloned().unwrap_or_default();
         let own =
@@ -257,7 +234,7 @@ fn dangerous_rights_are_in_few_hands() -> Result {
         action == "s3:GetObject" && resources.iter().any(|resource| resource.contains("/daily/*"))
     };
     assert_eq!(who_may(&template, reads_data), all(&["RestoreTestRole", "VerifyRole"]));
-    // Whatever asks KMS asks through S3.
+    // Whatever asks KMS asks through S3, or for a secret.
     for (role, statements) in roles(&template) {
         for statement in statements
             .iter()
@@ -266,6 +243,55 @@ fn dangerous_rights_are_in_few_hands() -> Result {
             assert!(!statement["Condition"]["StringEquals"]["kms:ViaService"].is_null(), "{role}");
         }
     }
+    Ok(())
+}
+
+/// A secret of the user's own may have a key of the user's own: Secrets Manager asks for it in the role's name.
+#[test]
+fn who_reads_secrets_of_yours_may_use_their_keys() -> Result {
+    let template = Template::application()?;
+    let basics = template.resource("Basics")?.properties()["PolicyDocument"]["Statement"].clone();
+    let basics = basics.as_array().context("statements")?.iter().map(unconditional).collect();
+    let mut readers = BTreeSet::new();
+    for (role, statements) in roles(&template).into_iter().chain([("Basics".to_owned(), basics)]) {
+        // `…SecretArn` and `…SecretArns` as parameters; the storage stack's own secrets have the account's key.
+        let own = |one: &Value| {
+            list(&one["Action"]) == ["secretsmanager:GetSecretValue"]
+                && texts(&one["Resource"])
+                    .iter()
+                    .any(|text| !text.starts_with('$') && text.contains("SecretArn"))
+        };
+        let keys: Vec<&Value> = statements.iter().filter(|one| one["Sid"] == "KeysOfSecrets").collect();
+        if statements.iter().any(own) {
+            readers.insert(role.clone());
+        }
+        assert_eq!(keys.len(), usize::from(readers.contains(&role)), "{role}");
+        for statement in keys {
+            assert_eq!(
+                (&statement["Action"], &statement["Resource"]),
+                (&json!("kms:Decrypt"), &json!({ "Ref": "SecretsKeyArns" }))
+            );
+            let through = json!({ "Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}" });
+            assert_eq!(
+                statement["Condition"],
+                json!({ "StringEquals": { "kms:ViaService": through } }),
+                "{role}"
+            );
+        }
+    }
+    assert_eq!(readers, ["BackupRole", "Basics", "RestoreTestRole"].map(str::to_owned).into());
+    Ok(())
+}
+
+/// The name of one source beside several would make functions look after that one alone.
+#[test]
+fn one_source_is_not_named_beside_several() -> Result {
+    let template = Template::application()?;
+    let variables = &template.section("Globals")["Function"]["Environment"]["Variables"];
+    assert_eq!(variables["PGARK_SOURCES"], json!({ "Ref": "Sources" }));
+    assert_eq!(variables["PGARK_SOURCE"], json!({ "Fn::If": ["HasSources", "", { "Ref": "Source" }] }));
+    let several = &template.section("Conditions")["HasSources"];
+    assert_eq!(*several, json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": "Sources" }, ""] }] }));
     Ok(())
 }
 
@@ -323,10 +349,17 @@ fn schedules_are_retried_and_what_is_lost_is_seen() -> Result {
 fn alarms_reach_people_and_silence_is_heard() -> Result {
     let template = Template::application()?;
     for alarm in template.of_kind("AWS::CloudWatch::Alarm") {
-        for actions in ["AlarmActions", "OKActions"] {
-            assert_eq!(alarm.properties()[actions], json!([{ "Ref": "Alerts" }]), "{}: {actions}", alarm.id);
-        }
+        let properties = alarm.properties();
+        assert_eq!(properties["AlarmActions"], json!([{ "Ref": "Alerts" }]), "{}", alarm.id);
+        // That something has not happened again for a day mends nothing: only the end of a state is told.
+        let of_events = !properties["DatapointsToAlarm"].is_null();
+        let all_clear = if of_events { Value::Null } else { json!([{ "Ref": "Alerts" }]) };
+        assert_eq!(properties["OKActions"], all_clear, "{}", alarm.id);
     }
+    // Nobody is told only where somebody said so.
+    let email = &template.section("Parameters")["AlarmEmail"];
+    assert!(email["Default"].is_null() && email["ConstraintDescription"].is_string());
+    assert_eq!(email["AllowedPattern"], "^none$|^[^@ ]+@[^@ ]+$");
     for (alarm, hours) in [("BackupMissing", 26), ("HealthCheckMissing", 13)] {
         let missing = template.resource(alarm)?.properties().clone();
         assert_eq!(missing["TreatMissingData"], "breaching", "{alarm}");
@@ -336,6 +369,15 @@ fn alarms_reach_people_and_silence_is_heard() -> Result {
             "{alarm}"
         );
         assert!(missing["DatapointsToAlarm"].is_null(), "{alarm}: only if all hours are without success");
+        // "Alarm warm-up periods" (CloudWatch User Guide). A new alarm looks back on hours in which there was nothing.
+        assert_eq!(
+            missing["WarmUpConfiguration"],
+            json!({
+                "WarmUpPeriodDurationInMinutes": hours * 60,
+                "OnlyStartEvaluatingAfterWarmUpPeriodEnds": true
+            }),
+            "{alarm}"
+        );
         assert_eq!(
             (&missing["ComparisonOperator"], &missing["Threshold"]),
             (&json!("LessThanThreshold"), &json!(1))

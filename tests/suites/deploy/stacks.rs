@@ -210,6 +210,7 @@ fn a_deployment_backs_up_proves_prunes_and_alarms_with_no_more_rights_than_it_us
     let scratch = aws.create_secret("scratch", &server.url("postgres"))?;
     project.set(&[
         ("Source", "shop".to_owned()),
+        ("AlarmEmail", "none".to_owned()),
         ("Recipients", pair.recipient().to_string()),
         ("VerificationKey", verification_key),
         ("RestoreTestSecretArn", scratch),
