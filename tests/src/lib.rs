@@ -25,6 +25,7 @@ mod request_proxy;
 mod rie;
 mod sam;
 mod supervised;
+pub mod template;
 mod wait;
 
 pub use binaries::{

@@ -109,7 +109,8 @@ impl Drop for Supervised {
     }
 }
 
-fn new_log(name: &str) -> anyhow::Result<PathBuf> {
+/// The path of a log file that is kept.
+pub(crate) fn new_log(name: &str) -> anyhow::Result<PathBuf> {
     let folder = places::kept("logs")?;
     Ok(folder.join(format!("{name}-{}-{}.log", std::process::id(), unique_number())))
 }

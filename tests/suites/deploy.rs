@@ -10,9 +10,9 @@ mod policies;
 mod rules;
 #[path = "deploy/stacks.rs"]
 mod stacks;
-#[path = "deploy/template.rs"]
-mod template;
 #[path = "deploy/worker.rs"]
 mod worker;
+
+use pgark_tests::template;
 
 type Result<T = ()> = anyhow::Result<T>;

@@ -20,6 +20,14 @@ use serde_json::{Value, json};
 mod duplicates;
 #[path = "lambda/health_check.rs"]
 mod health_check;
+#[path = "lambda/lines.rs"]
+mod lines;
+#[path = "lambda/logs.rs"]
+mod logs;
+#[path = "lambda/metrics.rs"]
+mod metrics;
+#[path = "lambda/panics.rs"]
+mod panics;
 #[path = "lambda/prune.rs"]
 mod prune;
 #[path = "lambda/restore_test.rs"]
@@ -116,7 +124,7 @@ fn a_wrong_password_answers_with_its_code_and_lists_nothing() -> Result {
     let answer = function.invoke(&event("default")?)?;
     assert_eq!(answer["errorType"], "connect.authentication", "{answer}");
     let line = world::last_error(&function)?;
-    assert_eq!(line["code"], "connect.authentication", "{line}");
+    assert_eq!(line["exception_name"], "connect.authentication", "{line}");
     assert_eq!(line["message"], answer["errorMessage"], "{line}");
     world::assert_no_secret_in_log(&function);
     assert_eq!(world.keys()?, [""; 0]);

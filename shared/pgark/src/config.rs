@@ -36,7 +36,8 @@ pub use retention::RetentionSettings;
 pub use sources::{SOURCES, Server, Sources};
 pub use store_url::StoreUrl;
 pub use variables::{
-    CONFIG_FILE, LAMBDA_LOG_LEVEL, LAMBDA_MEMORY, LAMBDA_RUNTIME_API, LIBPQ_HOST, RawSettings, USER, variable,
+    CONFIG_FILE, LAMBDA_FUNCTION_NAME, LAMBDA_LOG_LEVEL, LAMBDA_MEMORY, LAMBDA_RUNTIME_API, LIBPQ_HOST,
+    RawSettings, SERVICE_NAME, USER, variable,
 };
 pub(crate) use watching::web_address;
 pub use watching::{BucketFeature, Channel, HealthSettings, MetricsWay, UrlSource, WatchSettings};

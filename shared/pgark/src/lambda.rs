@@ -5,8 +5,6 @@
 //! anew, under the invocation's [`deadline`], and answers with the report or with our error code and one line.
 //! What is done is left to [`crate::jobs`].
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,11 +15,11 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use crate::app::{App, Outside, Trigger};
 use crate::config::{LAMBDA_RUNTIME_API, Needs, RawSettings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::panics;
 use crate::repository::SourceName;
 use crate::secrets::Secrets;
 
@@ -34,6 +32,7 @@ use deadline::Deadline;
 use event::Event;
 pub use event::{Arguments, arguments};
 use failure::Failure;
+use logging::Log;
 
 /// Serves invocations until Lambda ends the process; what it returns is the process's exit code.
 ///
@@ -45,14 +44,15 @@ where
     F: AsyncFn(J, &App, &CancellationToken) -> Result<R>,
 {
     let outside = Outside::real();
-    logging::start(outside.environment);
+    let log = Log::new(&outside);
+    log.start();
     if (outside.environment)(LAMBDA_RUNTIME_API).is_none() {
         tracing::error!(
             "this is a Lambda function, and {LAMBDA_RUNTIME_API} is not set. Deploy it, or run it under the Lambda runtime interface emulator; `pgark` does the same by hand."
         );
         return ExitCode::from(crate::Exit::Usage as u8);
     }
-    let function = match Function::init(needs, outside).await {
+    let function = match Function::init(needs, outside, log).await {
         Ok(function) => function,
         Err(error) => {
             failure::report_init(&error).await;
@@ -73,11 +73,12 @@ where
 struct Function {
     app: App,
     needs: Needs,
+    log: Log,
 }
 
 impl Function {
     /// Everything that can be found wrong before there is an event is found wrong here.
-    async fn init(needs: Needs, outside: Outside) -> Result<Self> {
+    async fn init(needs: Needs, outside: Outside, log: Log) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let app = App::load(RawSettings::default(), None, needs, cores, outside).await?;
         let sources = &app.settings.sources;
@@ -88,7 +89,7 @@ impl Function {
         for settings in sources.databases.values().chain(servers).chain([&*app.settings]) {
             Secrets::open(settings, needs).await?;
         }
-        Ok(Self { app, needs })
+        Ok(Self { app, needs, log })
     }
 
     async fn invoke<J, R, F>(&self, event: LambdaEvent<Value>, job: &F) -> Result<Value, Failure>
@@ -98,16 +99,15 @@ impl Function {
         F: AsyncFn(J, &App, &CancellationToken) -> Result<R>,
     {
         let (event, context) = event.into_parts();
-        let span = tracing::info_span!("invocation", request_id = context.request_id);
-        let outcome = self.answer(event, &context, job).instrument(span.clone()).await;
+        let _current = self.log.invocation(&context);
         // Lambda throws the answers of scheduled invocations away: the log is where they are found.
-        span.in_scope(|| match outcome {
+        match self.answer(event, &context, job).await {
             Ok(report) => {
                 tracing::info!(%report, "done");
                 Ok(report)
             }
             Err(error) => Err(Failure::log(&error)),
-        })
+        }
     }
 
     async fn answer<J, R, F>(&self, event: Value, context: &Context, job: &F) -> Result<Value>
@@ -131,13 +131,8 @@ impl Function {
                 Error::new(ErrorKind::Internal, "the report cannot be written as JSON").because(error)
             })
         };
-        // What a panic leaves behind is dropped: the app is only read, and the job's own state is gone with it.
-        let work = AssertUnwindSafe(work).catch_unwind().map(|outcome| match outcome {
-            Ok(outcome) => outcome,
-            Err(panic) => Err(panicked(panic.as_ref())),
-        });
         // Boxed, because jobs nest futures deeper than the compiler likes.
-        deadline.run(&stop, work.boxed_local()).await
+        deadline.run(&stop, panics::caught(work).boxed_local()).await
     }
 
     /// The app for one source. A function of one database has no other.
@@ -164,16 +159,6 @@ impl Function {
     fn now(&self) -> Timestamp {
         (self.app.outside.now)()
     }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    Error::new(ErrorKind::Internal, format!("panicked: {message}"))
-        .hint("This is a fault in pgark. Please report it with the log of this invocation.")
 }
 
 #[cfg(test)]

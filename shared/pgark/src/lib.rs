@@ -16,6 +16,7 @@ pub mod jobs;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod notify;
+mod panics;
 pub mod repository;
 pub mod retention;
 pub mod runs;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::config::{LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, MetricsWay, variable};
+use crate::config::{LAMBDA_LOG_LEVEL, LAMBDA_RUNTIME_API, MetricsWay, SERVICE_NAME, variable};
 use crate::runs::RunRecord;
 
 pub mod catalogue;
@@ -24,6 +24,12 @@ use cloudwatch::CloudWatch;
 /// All tries together; a job has ended, and waits for this.
 const TIME_MAX: Duration = Duration::from_secs(20);
 
+/// What all lines of a function's log say under `service`, those of metrics too: `pgark`, unless it is set.
+pub(crate) fn service_name(environment: fn(&str) -> Option<String>) -> String {
+    let name = environment(SERVICE_NAME).filter(|name| !name.trim().is_empty());
+    name.unwrap_or_else(|| "pgark".to_owned())
+}
+
 /// Where metrics go to.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -35,9 +41,7 @@ pub struct Metrics {
 enum Way {
     None,
     CloudWatch(CloudWatch),
-    Embedded {
-        level: String,
-    },
+    Embedded(embedded::Log),
     /// Lines for a log, where standard output is no log.
     Misplaced,
 }
@@ -60,10 +64,12 @@ impl Metrics {
                 region: app.settings.s3_region.clone(),
             }),
             MetricsWay::Embedded if !in_function => Way::Misplaced,
-            MetricsWay::Embedded => {
-                let level = environment(LAMBDA_LOG_LEVEL).unwrap_or_else(|| "INFO".to_owned());
-                Way::Embedded { level: level.to_ascii_uppercase() }
-            }
+            MetricsWay::Embedded => Way::Embedded(embedded::Log {
+                level: environment(LAMBDA_LOG_LEVEL)
+                    .map_or("INFO".to_owned(), |level| level.to_ascii_uppercase()),
+                service: service_name(environment),
+                request_id: app.trigger.by.clone(),
+            }),
         };
         Self { way, namespace: settings.metrics_namespace.clone() }
     }
@@ -83,8 +89,8 @@ impl Metrics {
             Way::Misplaced => {
                 Err(format!("emf is for functions; set {} to cloudwatch or none", variable::metrics))
             }
-            Way::Embedded { level } => {
-                let lines = embedded::lines(data, &self.namespace, level);
+            Way::Embedded(log) => {
+                let lines = embedded::lines(data, &self.namespace, log);
                 embedded::print(&lines).map_err(|error| format!("the log cannot be written: {error}"))
             }
             Way::CloudWatch(cloudwatch) => {

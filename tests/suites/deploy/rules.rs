@@ -282,6 +282,8 @@ fn every_function_has_a_role_of_its_own_a_log_that_ends_and_told_failures() -> R
         assert_eq!(role.strip_suffix("Role"), log.strip_suffix("Log"), "{}", function.id);
         assert_eq!(template.resource(log)?.properties()["RetentionInDays"], json!({ "Ref": "LogDays" }));
         assert_eq!(properties["LoggingConfig"]["LogFormat"], "JSON", "{}", function.id);
+        let level = &properties["LoggingConfig"]["ApplicationLogLevel"];
+        assert_eq!(level, &json!({ "Ref": "LogLevel" }), "{}", function.id);
         let retries = &properties["EventInvokeConfig"];
         assert!(
             retries["MaximumRetryAttempts"].is_u64() && retries["MaximumEventAgeInSeconds"].is_u64(),

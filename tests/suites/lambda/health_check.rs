@@ -186,7 +186,7 @@ fn what_it_cannot_look_at_is_an_error_and_not_health() -> Result {
     let function = world.start("health-check", [("AWS_SECRET_ACCESS_KEY", "wrong".to_owned())])?;
     let answer = function.invoke(&event("default")?)?;
     assert_eq!(answer["errorType"], "store.refused", "{answer}");
-    assert_eq!(world::last_error(&function)?["code"], "store.refused");
+    assert_eq!(world::last_error(&function)?["exception_name"], "store.refused");
     let function = world.start("health-check", [("PGARK_HEALTH_BACKUP_AGE", "never".to_owned())])?;
     assert_eq!(function.invoke(&event("default")?)?["errorType"], "settings.invalid");
     Ok(())

@@ -49,7 +49,7 @@ fn it_plans_by_default_refuses_accidents_and_deletes_what_is_meant() -> Result {
         answer["errorMessage"].as_str().unwrap_or_default().contains("2 of 3 good backups would go at once"),
         "{answer}"
     );
-    assert_eq!(world::last_error(&prune)?["code"], "prune.refused");
+    assert_eq!(world::last_error(&prune)?["exception_name"], "prune.refused");
     assert_eq!(manifests(&world)?.len(), 3);
 
     let answer = prune.invoke(&event("meant")?)?;

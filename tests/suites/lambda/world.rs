@@ -13,7 +13,7 @@ use pgark_tests::{ObjectStore, Rie, workspace_binary};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::PASSWORD;
+use crate::{PASSWORD, lines};
 
 pub(crate) struct World {
     store: &'static ObjectStore,
@@ -41,6 +41,11 @@ impl World {
     pub(crate) fn verification_key(&self) -> anyhow::Result<String> {
         let text = self.key("signing.key.pub")?;
         Ok(text.lines().last().context("an empty key file")?.to_owned())
+    }
+
+    /// The variable of the key that opens the backups.
+    pub(crate) fn identity(&self) -> (&'static str, String) {
+        ("PGARK_IDENTITY_FILE", self.keys.path().join("identity.txt").display().to_string())
     }
 
     pub(crate) fn recipient(&self) -> &str {
@@ -132,23 +137,10 @@ impl Copy {
     }
 }
 
-/// Every line that the function itself printed. Each must be JSON that Lambda's log filter understands.
-fn log_lines(function: &Rie) -> anyhow::Result<Vec<Value>> {
-    let log = function.log();
-    let lines = log.lines().filter(|line| line.starts_with('{'));
-    let lines: Vec<Value> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
-    for line in &lines {
-        let time = line["timestamp"].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
-        ensure!(time.is_some() && line["level"].is_string(), "not a log line of ours: {line}");
-    }
-    Ok(lines)
-}
-
-/// The one line of level ERROR.
+/// The one line of level ERROR. It is there when the answer is.
 pub(crate) fn last_error(function: &Rie) -> anyhow::Result<Value> {
-    function.wait_for_log(r#""level":"ERROR""#)?;
-    let mut errors: Vec<_> =
-        log_lines(function)?.into_iter().filter(|line| line["level"] == "ERROR").collect();
+    let mut errors = lines::of(&function.output())?;
+    errors.retain(|line| line["level"] == "ERROR");
     ensure!(errors.len() == 1, "not one error but {}: {errors:?}", errors.len());
     errors.pop().context("there is no error")
 }

@@ -162,6 +162,12 @@ settings! {
 /// The path of pgark.toml, if it is not `./pgark.toml`.
 pub const CONFIG_FILE: &str = "PGARK_CONFIG";
 
+/// What a Lambda function calls itself in its log, as Powertools for AWS Lambda reads it.
+pub const SERVICE_NAME: &str = "POWERTOOLS_SERVICE_NAME";
+
+/// The name of a function; only Lambda and its emulators set it.
+pub const LAMBDA_FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
+
 /// How much a Lambda function logs: Lambda sets it from the function's logging configuration.
 pub const LAMBDA_LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 

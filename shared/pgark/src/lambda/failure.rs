@@ -17,7 +17,8 @@ impl Failure {
     /// Logs an error, once, and makes the answer of it.
     pub(super) fn log(error: &Error) -> Self {
         let line = line(error);
-        tracing::error!(code = error.code(), object = error.object(), "{line}");
+        let exception = error.with_causes();
+        tracing::error!(exception_name = error.code(), exception, object = error.object(), "{line}");
         Self(Diagnostic { error_type: error.code().to_owned(), error_message: line })
     }
 }

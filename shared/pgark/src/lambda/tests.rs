@@ -17,10 +17,6 @@ struct Job {
 
 const FAR: u64 = u64::MAX / 2;
 
-fn outside(environment: fn(&str) -> Option<String>) -> Outside {
-    Outside { environment, ..Outside::real() }
-}
-
 fn good(name: &str) -> Option<String> {
     static VARIABLES: LazyLock<HashMap<&str, String>> = LazyLock::new(|| {
         let store = format!("file://{}", std::env::temp_dir().join("pgark-lambda-tests").display());
@@ -38,12 +34,18 @@ const NEEDS: Needs = Needs {
     restore_test: false,
 };
 
+async fn init(environment: fn(&str) -> Option<String>) -> Result<Function> {
+    let outside = Outside { environment, ..Outside::real() };
+    let log = Log::new(&outside);
+    Function::init(NEEDS, outside, log).await
+}
+
 async fn invoke(
     event: Value,
     deadline_unix_ms: u64,
     job: impl AsyncFn(Job, &App, &CancellationToken) -> Result<u32>,
 ) -> Result<Value, Diagnostic> {
-    let function = Function::init(NEEDS, outside(good)).await.unwrap();
+    let function = init(good).await.unwrap();
     let mut context = Context::default();
     context.deadline = deadline_unix_ms;
     function.invoke(LambdaEvent::new(event, context), &job).await.map_err(Diagnostic::from)
@@ -89,14 +91,14 @@ async fn a_deadline_stops_the_job() {
 
 #[tokio::test]
 async fn what_is_wrong_with_the_settings_is_found_before_the_first_event() {
-    let error = Function::init(NEEDS, outside(|_| None)).await.err().unwrap();
+    let error = init(|_| None).await.err().unwrap();
     let line = failure::line(&error);
     assert!(line.contains("PGARK_DATABASE_URL") && line.contains("PGARK_STORE"), "{line}");
     let wrong_url = |name: &str| match name {
         "PGARK_DATABASE_URL" => Some("postgresql://u:p@h/db?sslmode=perhaps".to_owned()),
         _ => good(name),
     };
-    let error = Function::init(NEEDS, outside(wrong_url)).await.err().unwrap();
+    let error = init(wrong_url).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Settings);
     let secret = |name: &str| match name {
         "PGARK_DATABASE_URL" => None,
@@ -104,14 +106,14 @@ async fn what_is_wrong_with_the_settings_is_found_before_the_first_event() {
         "AWS_REGION" => Some("eu-west-1".to_owned()),
         _ => good(name),
     };
-    assert!(Function::init(NEEDS, outside(secret)).await.is_ok());
+    assert!(init(secret).await.is_ok());
     // A secret whose region nobody knows is found here, also that of one of several sources.
     let no_region = |name: &str| match name {
         "PGARK_SOURCES" => Some("[sources.crm]\ndatabase_secret = 'prod/crm'".to_owned()),
         "PGARK_DATABASE_URL" => None,
         _ => good(name),
     };
-    let function = Function::init(NEEDS, outside(no_region)).await;
+    let function = init(no_region).await;
     if std::env::var_os("AWS_REGION").is_none() && std::env::var_os("AWS_DEFAULT_REGION").is_none() {
         assert_eq!(function.err().unwrap().object(), Some("prod/crm"));
     }

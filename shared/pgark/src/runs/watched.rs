@@ -17,6 +17,7 @@ use super::watcher::Told;
 use super::{FORMAT_VERSION, Figures, JobName, Outcome, RunCost, RunError, RunRecord, Summarized};
 use crate::app::{self, App};
 use crate::error::{ErrorKind, Result};
+use crate::panics;
 use crate::repository::{BackupId, SourceName};
 
 /// The work is done by then: nobody waits longer for those who are told of it.
@@ -115,7 +116,10 @@ async fn watched_by<T: Summarized>(
         }
     };
     run.start().await;
-    let work = async |stop: &CancellationToken| work(&app.unlocked().await?, stop).await;
+    // A panic is a failure like any other: it is told, and the lease is given back.
+    let work = async |stop: &CancellationToken| {
+        panics::caught(async { work(&app.unlocked().await?, stop).await }).await
+    };
     let (done, lease) = Box::pin(turn::keep(lease, stop, work)).await;
     run.end(&done, stop).await;
     if let Some(lease) = lease
@@ -164,13 +168,15 @@ impl<'a> Run<'a> {
         Ok(Self { app, watcher, record })
     }
 
-    /// Nothing is to be done. Nobody is told: the run that does the work tells.
+    /// Nothing is to be done. Metrics count it; people hear of the run that does the work.
     async fn skip(mut self, why: String) -> Skipped {
         let RunRecord { source, job, .. } = &self.record;
         tracing::info!(%source, %job, "skipped: {why}");
         self.record.finished_at = Some((self.app.outside.now)());
         self.record.outcome = Some(Outcome::Skipped);
         self.record.warnings.push(why.clone());
+        let told = tokio::time::timeout(TELLING_MAX, self.watcher.ended(&self.record)).await;
+        self.note_told(told.ok());
         let put = self.app.repository.put_run_end(&self.record).await;
         self.note_put(put, "end");
         Skipped { job: self.record.job, source: self.record.source, skipped: why }

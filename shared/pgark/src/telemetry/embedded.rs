@@ -15,8 +15,19 @@ use super::datum::Data;
 /// A metric directive has at most this many metrics.
 const METRICS_MAX: usize = 100;
 
+/// The log that the lines are for.
+#[derive(Debug, Clone)]
+pub(super) struct Log {
+    /// The level from which on lines are kept.
+    pub(super) level: String,
+    /// The function's name for itself.
+    pub(super) service: String,
+    /// The invocation, as the function's other lines name it.
+    pub(super) request_id: Option<String>,
+}
+
 /// The lines that say these values, without ends of lines.
-pub(super) fn lines(data: &Data, namespace: &str, level: &str) -> Vec<String> {
+pub(super) fn lines(data: &Data, namespace: &str, log: &Log) -> Vec<String> {
     let Some(subject) = data.values.first().map(|datum| datum.metric.subject()) else { return Vec::new() };
     let names =
         |dimensions: &[super::Dimension]| dimensions.iter().map(|one| one.as_str()).collect::<Vec<_>>();
@@ -27,8 +38,12 @@ pub(super) fn lines(data: &Data, namespace: &str, level: &str) -> Vec<String> {
             .collect();
         let mut line = Map::new();
         line.insert("timestamp".into(), json!(timestamp(data.at)));
-        line.insert("level".into(), json!(level));
+        line.insert("level".into(), json!(log.level));
         line.insert("message".into(), json!("metrics"));
+        line.insert("service".into(), json!(log.service));
+        if let Some(id) = &log.request_id {
+            line.insert("function_request_id".into(), json!(id));
+        }
         line.insert(
             "_aws".into(),
             json!({

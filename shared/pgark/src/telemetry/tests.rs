@@ -63,11 +63,17 @@ fn success_and_failure_are_told_by_the_outcome() {
 #[test]
 fn a_line_of_the_log_is_what_cloudwatch_reads() {
     let data = of_run(&run(JobName::Backup, Outcome::Failed)).unwrap();
-    let lines = embedded::lines(&data, "backups/prod", "WARN");
+    let log = embedded::Log {
+        level: "WARN".to_owned(),
+        service: "backups".to_owned(),
+        request_id: Some("899856cb".to_owned()),
+    };
+    let lines = embedded::lines(&data, "backups/prod", &log);
     let [line] = &lines[..] else { panic!("{lines:?}") };
     assert!(!line.contains('\n'));
     let line: Value = serde_json::from_str(line).unwrap();
     assert_eq!((&line["level"], &line["timestamp"]), (&json!("WARN"), &json!("2026-11-21T02:00:12.500Z")));
+    assert_eq!((&line["service"], &line["function_request_id"]), (&json!("backups"), &json!("899856cb")));
     assert_eq!(line["_aws"]["Timestamp"], 1_795_226_412_500_u64);
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
     assert_eq!(directive["Namespace"], "backups/prod");

@@ -78,6 +78,21 @@ fn failure() -> Error {
 }
 
 #[tokio::test]
+async fn a_panic_is_told_and_recorded_as_a_failure_and_the_next_run_begins() {
+    let world = World::new().await;
+    let (deaf, stop) = (Deaf::default(), CancellationToken::new());
+    let work = async |_: &App, _: &CancellationToken| -> Result<Report> { panic!("at the disco") };
+    let error = watched_by(&deaf, &world.app, JobName::Backup, &stop, work).await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Internal, "panicked: at the disco"));
+    let told = ["backup started", r#"backup ended Some(Failed) Some("internal")"#];
+    assert_eq!(*deaf.0.lock().unwrap(), told);
+    let [record] = &world.records().await[..] else { panic!("one record") };
+    assert_eq!(record.error.as_ref().map(|error| error.code.as_str()), Some("internal"));
+    // Nothing is left of its lease.
+    assert!(matches!(run(&world.app, JobName::Backup, Ok(1)).await, Ok(Watched::Ran(Report(1)))));
+}
+
+#[tokio::test]
 async fn a_run_leaves_a_record_and_gives_its_lease_back() {
     let world = World::new().await;
     let Watched::Ran(Report(7)) = run(&world.app, JobName::Backup, Ok(7)).await.unwrap() else { panic!() };

@@ -1,64 +1,77 @@
 //! A template as data: YAML with CloudFormation's short forms (`!Ref x`) turned into the long ones (`{"Ref": "x"}`).
 
-use anyhow::{Context as _, bail};
-use pgark_tests::repository;
+use anyhow::{Context as _, Result, bail};
 use saphyr::{LoadableYamlNode as _, Scalar, Tag, Yaml};
 use serde_json::{Map, Value, json};
 
-use crate::Result;
+use crate::places::repository;
 
-pub(crate) struct Template(Value);
+/// A template of the repository.
+#[derive(Debug)]
+pub struct Template(Value);
 
 /// A resource, by its logical id.
-pub(crate) struct Resource<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) kind: &'a str,
-    pub(crate) whole: &'a Value,
+#[derive(Debug)]
+pub struct Resource<'a> {
+    /// The logical id.
+    pub id: &'a str,
+    /// Its `Type`.
+    pub kind: &'a str,
+    /// All that the template says of it.
+    pub whole: &'a Value,
 }
 
 impl Resource<'_> {
-    pub(crate) fn properties(&self) -> &Value {
+    /// Its `Properties`.
+    pub fn properties(&self) -> &Value {
         &self.whole["Properties"]
     }
 }
 
 impl Template {
-    pub(crate) fn application() -> Result<Self> {
+    /// That of the functions.
+    pub fn application() -> Result<Self> {
         Self::read("template.yaml")
     }
 
-    pub(crate) fn storage() -> Result<Self> {
+    /// That of the bucket.
+    pub fn storage() -> Result<Self> {
         Self::read("infra/storage.yaml")
     }
 
-    pub(crate) fn read(path: &str) -> Result<Self> {
+    /// By its path in the repository.
+    pub fn read(path: &str) -> Result<Self> {
         let text = std::fs::read_to_string(repository().join(path)).with_context(|| path.to_owned())?;
         let documents = Yaml::load_from_str(&text).with_context(|| path.to_owned())?;
         let [document] = &documents[..] else { bail!("{path} is not one document") };
         Ok(Self(long(document)?))
     }
 
-    pub(crate) fn section(&self, name: &str) -> &Value {
+    /// `Parameters`, `Globals`, `Resources` and so on; null if there is none.
+    pub fn section(&self, name: &str) -> &Value {
         &self.0[name]
     }
 
-    pub(crate) fn resources(&self) -> impl Iterator<Item = Resource<'_>> {
+    /// All resources.
+    pub fn resources(&self) -> impl Iterator<Item = Resource<'_>> {
         let resources = self.0["Resources"].as_object().into_iter().flatten();
         resources.map(|(id, whole)| Resource { id, kind: whole["Type"].as_str().unwrap_or_default(), whole })
     }
 
-    pub(crate) fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = Resource<'a>> {
+    /// The resources of a type.
+    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = Resource<'a>> {
         self.resources().filter(move |resource| resource.kind == kind)
     }
 
-    pub(crate) fn resource(&self, id: &str) -> Result<Resource<'_>> {
+    /// The resource of a logical id.
+    pub fn resource(&self, id: &str) -> Result<Resource<'_>> {
         self.resources()
             .find(|resource| resource.id == id)
             .with_context(|| format!("there is no resource {id}"))
     }
 
     /// The default of a parameter, as text.
-    pub(crate) fn default(&self, parameter: &str) -> Result<String> {
+    pub fn default(&self, parameter: &str) -> Result<String> {
         match &self.0["Parameters"][parameter]["Default"] {
             Value::String(text) => Ok(text.clone()),
             Value::Number(number) => Ok(number.to_string()),
@@ -112,7 +125,7 @@ fn of_tag(tag: &Tag, inner: Value) -> Result<Value> {
 }
 
 /// The texts of a value, at any depth.
-pub(crate) fn texts(value: &Value) -> Vec<&str> {
+pub fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
         Value::Array(items) => items.iter().flat_map(texts).collect(),
@@ -122,7 +135,7 @@ pub(crate) fn texts(value: &Value) -> Vec<&str> {
 }
 
 /// One text or a list of them, as policies have it.
-pub(crate) fn list(value: &Value) -> Vec<&str> {
+pub fn list(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
