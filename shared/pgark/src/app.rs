@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::{LAMBDA_MEMORY, LIBPQ_HOST, Needs, Origins, RawSettings, Server, Settings};
+use crate::config::{LAMBDA_MEMORY, Needs, Origins, RawSettings, Server, Settings};
 use crate::cost;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{Repository, SourceName};
@@ -149,8 +149,7 @@ impl App {
 
     async fn url(&self, secrets: &Secrets, reference: &SecretReference) -> Result<Secret> {
         let text = secrets.read(reference).await?;
-        let host_elsewhere = (self.outside.environment)(LIBPQ_HOST).is_some();
-        secrets::database_url(&text, host_elsewhere).map_err(|error| error.on(reference.id()))
+        secrets::database_url(&text, self.outside.environment).map_err(|error| error.on(reference.id()))
     }
 
     /// The same app in another world.

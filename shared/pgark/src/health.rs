@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::HealthSettings;
 use crate::notify::wording::{self, seconds_between};
+use crate::repository::manifest::BackupOptions;
 use crate::repository::{BackupId, Tier};
 use crate::runs::JobName;
+use crate::store::Replication;
 
 pub mod alerts;
 mod backups;
@@ -22,11 +24,13 @@ pub mod metrics;
 mod order;
 mod promises;
 mod proofs;
+mod replication;
 pub(crate) mod tiers;
 
 pub use findings::{Code, Finding};
 pub use promises::Promises;
 pub(crate) use promises::WINDOW;
+pub(crate) use replication::is_due;
 
 /// What is known of a source, from its store.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,6 +59,9 @@ pub struct Facts {
     pub prune_overdue: Vec<BackupId>,
     /// What the bucket was asked to have.
     pub bucket: Vec<BucketState>,
+    /// Whether the newest good backup was copied elsewhere, if the bucket is asked for replication; and if it is too young
+    /// for that, also one that is not.
+    pub replicas: Vec<ReplicaState>,
     /// What could not be looked at, and why.
     pub not_looked_at: Vec<String>,
 }
@@ -70,6 +77,9 @@ pub struct GoodBackup {
     pub stored_bytes: u64,
     /// Its rows.
     pub rows: u64,
+    /// What it was asked to leave out.
+    #[serde(default)]
+    pub options: BackupOptions,
 }
 
 /// A backup that does not count.
@@ -140,6 +150,17 @@ pub struct BucketState {
     pub detail: String,
 }
 
+/// What the store says of its copy of a backup elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplicaState {
+    /// The backup.
+    pub backup: BackupId,
+    /// When the last of its objects was written, by the store's clock.
+    pub written_at: Timestamp,
+    /// How far the copy of that object is.
+    pub replication: Replication,
+}
+
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -186,6 +207,7 @@ impl Verdict {
         proofs::judge(facts, limits, now, &mut figures, &mut found);
         promises.judge(&mut found);
         order::judge(facts, limits, now, &mut found);
+        replication::judge(facts, now, &mut found);
         Self {
             healthy: found.unhealthy.is_empty(),
             findings: found.unhealthy,

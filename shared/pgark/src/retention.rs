@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::repository::BackupRef;
+use crate::repository::manifest::BackupOptions;
 use crate::store::ObjectLock;
 
 mod decide;
@@ -39,6 +40,8 @@ pub struct Candidate {
     pub rows: Option<u64>,
     /// The time of its data; `None` if the manifest cannot be read.
     pub snapshot_at: Option<Timestamp>,
+    /// What it was asked to leave out; `None` if the manifest cannot be read.
+    pub options: Option<BackupOptions>,
     /// The hold that is on it.
     pub held: Option<Hold>,
     /// The store's own lock on it, as its manifest has it.

@@ -88,6 +88,19 @@ pub struct ObjectLock {
     pub legal_hold: bool,
 }
 
+/// How far the store's own copying of an object to another bucket is: S3's replication status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replication {
+    /// The store says nothing: no rule covers the object, or there was none yet when it was written.
+    NotCovered,
+    /// It is being copied, or waits for it.
+    Pending,
+    /// It could not be copied, and is not tried again.
+    Failed,
+    /// It was copied, or is a copy itself.
+    Done,
+}
+
 /// Reading.
 pub trait StoreRead: Send + Sync {
     /// The store's address, for messages; it holds no secret.

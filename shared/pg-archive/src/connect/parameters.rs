@@ -94,7 +94,9 @@ impl Parameters {
         }
     }
 
-    /// Fills what the string left out from the environment.
+    /// Fills what the string left out from the environment. A variable set to nothing counts as not set. To libpq it is
+    /// a value (`conninfo_add_defaults`), which comes to the same for host, port, database, user and password
+    /// (`pqConnectOptions2`), and makes an error of the others; here a template may set what it does not use.
     pub(super) fn fill(&mut self, environment: &dyn Fn(&str) -> Option<String>, findings: &mut Findings) {
         for (name, variable, usage) in PARAMETERS {
             if variable.is_empty() || self.0.contains_key(name) {
@@ -113,7 +115,13 @@ impl Parameters {
 
     /// The value of a parameter; an empty one counts as absent, as libpq treats it.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.given(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a parameter, for one of which nothing is not a value: an `sslmode=` in the string is an error to
+    /// libpq, and must not come to mean a weaker connection than somebody meant.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
         debug_assert!(PARAMETERS.iter().any(|row| row.0 == name), "{name} is no parameter");
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0.get(name).map(String::as_str)
     }
 }

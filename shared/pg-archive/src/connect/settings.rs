@@ -36,7 +36,8 @@ pub(super) fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) ->
         None => conninfo::parse(text, &mut given, &mut findings),
     }
     given.fill(environment, &mut findings);
-    let home = environment("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let path = |name| environment(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let home = path("HOME");
     let mut read = Reader { given: &given, findings: &mut findings };
     read.unsupported();
 
@@ -45,8 +46,7 @@ pub(super) fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) ->
         // The variables that a login sets; asking the system's user database would need unsafe code.
         ["USER", "LOGNAME", "USERNAME"]
             .iter()
-            .find_map(|name| environment(name))
-            .filter(|user| !user.is_empty())
+            .find_map(|name| environment(name).filter(|user| !user.is_empty()))
     });
     if user.is_none() {
         read.findings.add("no user name: name one in the string or in PGUSER");
@@ -69,7 +69,7 @@ pub(super) fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) ->
         tcp_user_timeout: read.positive("tcp_user_timeout", 0).map(|n| Duration::from_millis(n.into())),
         session_attributes: read.session_attributes(),
         channel_binding: read.channel_binding(),
-        tls: read.tls(home, environment("SSL_CERT_FILE").map(PathBuf::from)),
+        tls: read.tls(home, path("SSL_CERT_FILE")),
     };
     findings.or(target)
 }
@@ -100,7 +100,7 @@ impl Reader<'_> {
     }
 
     fn choice<T: Copy>(&mut self, name: &str, default: T, choices: &[(&str, T)]) -> T {
-        let Some(text) = self.given.get(name) else { return default };
+        let Some(text) = self.given.given(name) else { return default };
         if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
             return *value;
         }
@@ -252,8 +252,13 @@ impl Reader<'_> {
 
     fn protocol_versions(&mut self) -> TlsVersions {
         let known = [("TLSv1", 10), ("TLSv1.1", 11), ("TLSv1.2", 12), ("TLSv1.3", 13)];
-        let lowest = self.choice("ssl_min_protocol_version", 12, &known);
-        let highest = self.choice("ssl_max_protocol_version", 13, &known);
+        // Of these alone nothing is a value to libpq: no limit (`sslVerifyProtocolVersion`).
+        let mut version = |name, default| match self.given.get(name) {
+            Some(_) => self.choice(name, default, &known),
+            None => default,
+        };
+        let (lowest, highest) =
+            (version("ssl_min_protocol_version", 12), version("ssl_max_protocol_version", 13));
         if highest < 12 || lowest > highest {
             self.findings
                 .add("ssl_min_protocol_version and ssl_max_protocol_version leave neither TLS 1.2 nor 1.3");

@@ -84,6 +84,13 @@ fn strings_name_server_database_and_user() {
             &[("PGHOST", ""), ("PGUSER", ""), ("USER", "b")],
             "/var/run/postgresql:5432,/tmp:5432,localhost:5432/b user=b password=-",
         ),
+        // What a template sets whether it is used or not.
+        (
+            "postgres://u:p@h:1/d",
+            &[("PGHOST", ""), ("PGPORT", ""), ("PGDATABASE", ""), ("PGSSLMODE", "")],
+            "h:1/d user=u password=p",
+        ),
+        ("host=h", &[("USER", ""), ("LOGNAME", "bob")], "h:5432/bob user=bob password=-"),
     ];
     for (text, env, expected) in cases {
         let target = parse(text, env).unwrap_or_else(|problems| panic!("{text}: {problems}"));
@@ -134,6 +141,9 @@ fn parameters_take_effect() {
         ("user=u sslmode=allow", &[], "mode: Prefer"),
         ("user=u sslmode=verify-ca", &[], "mode: VerifyCa"),
         ("user=u", &[("PGSSLMODE", "verify-full")], "mode: VerifyFull"),
+        ("user=u", &[("PGSSLMODE", "")], "mode: Prefer"),
+        ("user=u sslrootcert=system", &[("PGSSLMODE", "")], "mode: VerifyFull"),
+        ("user=u sslrootcert=system", &[("SSL_CERT_FILE", "")], "roots: System { ssl_cert_file: None }"),
         ("postgres://u@h/d?ssl=true", &[], "mode: Require"),
         ("user=u sslrootcert=system", &[], "mode: VerifyFull"),
         ("user=u sslrootcert=system", &[], "roots: System"),
@@ -162,6 +172,7 @@ fn parameters_take_effect() {
         ("user=u ssl_min_protocol_version=TLSv1.3", &[], "versions: Only13"),
         ("user=u ssl_max_protocol_version=TLSv1.2", &[], "versions: Only12"),
         ("user=u ssl_min_protocol_version=TLSv1", &[], "versions: Both"),
+        ("user=u ssl_min_protocol_version=''", &[], "versions: Both"),
         ("user=u passfile=/p", &[("PGPASSFILE", "/e")], r#"passfile: Some("/p")"#),
         ("user=u", &[("PGPASSFILE", "/e"), ("HOME", "/h")], r#"passfile: Some("/e")"#),
         ("user=u", &[("HOME", "/h")], r#"passfile: Some("/h/.pgpass")"#),
@@ -173,6 +184,18 @@ fn parameters_take_effect() {
         let target = parse(text, env).unwrap_or_else(|problems| panic!("{text}: {problems}"));
         let shown = format!("{target:?}");
         assert!(shown.contains(part), "{text} with {env:?}: no {part} in {shown}");
+    }
+}
+
+/// From a script whose variable is not set: neither the weakest choice, nor that of the environment.
+#[test]
+fn nothing_is_no_choice_in_a_string() {
+    for text in ["postgres://u@h/d?sslmode=", "host=h user=u sslmode=''"] {
+        let problems = parse(text, &[("PGSSLMODE", "verify-full")]).unwrap_err().to_string();
+        assert!(
+            problems.contains("sslmode is \"\", not one of disable, allow, prefer"),
+            "{text}: {problems}"
+        );
     }
 }
 

@@ -41,6 +41,7 @@ pub fn kept_by(policy: &Policy, every_days: u32, now: Timestamp) -> Vec<Kept> {
             stored_bytes: None,
             rows: None,
             snapshot_at: None,
+            options: None,
             held: None,
             lock: ObjectLock::default(),
         });

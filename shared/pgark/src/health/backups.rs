@@ -1,15 +1,21 @@
 //! Is the newest good backup young enough, and is it like the ones before?
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
+use super::order::named;
 use super::{Code, Facts, Figures, Found, GoodBackup, seconds_between, too_old};
 use crate::config::HealthSettings;
 use crate::notify::wording;
+use crate::repository::manifest::BackupOptions;
 
 /// The newest backup is compared with so many before it.
 const COMPARED_MAX: usize = 10;
 /// Fewer say nothing.
 const COMPARED_MIN: usize = 3;
+/// Those that leave out the same are looked for among so many.
+const LOOKED_AT_MAX: usize = 30;
 /// Smaller differences are no news, however small the database is.
 const BYTES_NOTICED: f64 = 65_536.0;
 const ROWS_NOTICED: f64 = 100.0;
@@ -66,15 +72,22 @@ pub(super) fn bad(facts: &Facts, found: &mut Found) {
     }
 }
 
-/// The newest against the median of up to ten before it.
+/// The newest against the median of up to ten before it that leave out the same. As long as there are too few of these,
+/// against any, and what is found says that they leave out something else: an exclusion by mistake must be as loud as
+/// any other loss.
 pub(super) fn sizes(facts: &Facts, limits: &HealthSettings, figures: &mut Figures, found: &mut Found) {
     let Some((newest, before)) = facts.good.split_last() else { return };
-    let before = &before[before.len().saturating_sub(COMPARED_MAX)..];
-    if before.len() < COMPARED_MIN {
+    let alike = before.iter().rev().take(LOOKED_AT_MAX).filter(|one| leave_out_the_same(newest, one));
+    let mut compared: Vec<&GoodBackup> = alike.take(COMPARED_MAX).collect();
+    if compared.len() < COMPARED_MIN {
+        compared = before.iter().rev().take(COMPARED_MAX).collect();
+    }
+    if compared.len() < COMPARED_MIN {
         return;
     }
-    let bytes = Comparison::of(newest, before, |backup| backup.stored_bytes);
-    let rows = Comparison::of(newest, before, |backup| backup.rows);
+    let other = compared.iter().find(|one| !leave_out_the_same(newest, one));
+    let bytes = Comparison::of(newest, &compared, |backup| backup.stored_bytes);
+    let rows = Comparison::of(newest, &compared, |backup| backup.rows);
     figures.size_to_median = bytes.ratio();
     figures.rows_to_median = rows.ratio();
     let Some(factor) = limits.size_factor_max else { return };
@@ -82,29 +95,66 @@ pub(super) fn sizes(facts: &Facts, limits: &HealthSettings, figures: &mut Figure
                      diff` with an older backup shows what changed. Hold the older backups with `pgark hold` until \
                      you know.";
     let hint_more = "Look whether that is meant: `pgark diff` with an older backup shows what grew.";
-    let count = before.len();
+    let hint_changed = "What is left out was changed: look whether that is meant, and by whom. As soon as three backups \
+                        leave out the same as the newest, it is compared with these alone.";
+    let (hint_less, hint_more) =
+        if other.is_some() { (hint_changed, hint_changed) } else { (hint_less, hint_more) };
+    let compared = Compared { newest, count: compared.len(), other: other.copied() };
     let size = |value| wording::bytes(whole(value));
     let number = |value| format!("{} rows", wording::count(whole(value)));
     match bytes.judge(factor, BYTES_NOTICED) {
         Change::None => {}
         Change::Collapsed => {
-            found.unhealthy(Code::SizeCollapsed, bytes.message(newest, count, size), hint_less);
+            found.unhealthy(Code::SizeCollapsed, bytes.message(&compared, size), hint_less);
         }
         Change::Jumped => {
-            found.warning(Code::SizeJumped, bytes.message(newest, count, size), hint_more);
+            found.warning(Code::SizeJumped, bytes.message(&compared, size), hint_more);
         }
     }
     match rows.judge(factor, ROWS_NOTICED) {
         Change::None => {}
         Change::Collapsed => {
-            found.unhealthy(Code::RowsCollapsed, rows.message(newest, count, number), hint_less);
+            found.unhealthy(Code::RowsCollapsed, rows.message(&compared, number), hint_less);
         }
         Change::Jumped => {
-            found.warning(Code::RowsJumped, rows.message(newest, count, number), hint_more);
+            found.warning(Code::RowsJumped, rows.message(&compared, number), hint_more);
         }
     }
     figures.size_anomaly = bytes.judge(factor, BYTES_NOTICED) != Change::None
         || rows.judge(factor, ROWS_NOTICED) != Change::None;
+}
+
+/// Whether what was asked for comes to the same. Password hashes of roles weigh nothing.
+fn leave_out_the_same(one: &GoodBackup, other: &GoodBackup) -> bool {
+    let asked = |options: &BackupOptions| {
+        let set = |patterns: &[String]| patterns.iter().cloned().collect::<BTreeSet<_>>();
+        (
+            (options.schema_only, options.data_only, options.exclude_large_objects),
+            [&options.exclude_tables, &options.exclude_table_data, &options.exclude_schemas]
+                .map(|all| set(all)),
+        )
+    };
+    asked(&one.options) == asked(&other.options)
+}
+
+/// `tables log_*, rows of audit.log`.
+fn left_out(options: &BackupOptions) -> String {
+    let words = [(options.schema_only, "all rows"), (options.data_only, "all definitions")];
+    let mut parts: Vec<String> =
+        words.iter().filter(|(said, _)| *said).map(|(_, what)| (*what).to_owned()).collect();
+    for (what, patterns) in [
+        ("schemas", &options.exclude_schemas),
+        ("tables", &options.exclude_tables),
+        ("rows of", &options.exclude_table_data),
+    ] {
+        if !patterns.is_empty() {
+            parts.push(format!("{what} {}", named(patterns)));
+        }
+    }
+    if options.exclude_large_objects {
+        parts.push("large objects".to_owned());
+    }
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +164,15 @@ enum Change {
     Jumped,
 }
 
+/// What was compared with what.
+struct Compared<'a> {
+    newest: &'a GoodBackup,
+    /// With so many.
+    count: usize,
+    /// The newest of those that leave out something else.
+    other: Option<&'a GoodBackup>,
+}
+
 struct Comparison {
     value: f64,
     median: f64,
@@ -121,8 +180,8 @@ struct Comparison {
 
 impl Comparison {
     #[allow(clippy::cast_precision_loss)] // compared by factors
-    fn of(newest: &GoodBackup, before: &[GoodBackup], of: impl Fn(&GoodBackup) -> u64) -> Self {
-        let mut values: Vec<u64> = before.iter().map(&of).collect();
+    fn of(newest: &GoodBackup, before: &[&GoodBackup], of: impl Fn(&GoodBackup) -> u64) -> Self {
+        let mut values: Vec<u64> = before.iter().map(|backup| of(backup)).collect();
         values.sort_unstable();
         let middle = values.len() / 2;
         let median = if values.len().is_multiple_of(2) {
@@ -149,13 +208,22 @@ impl Comparison {
         }
     }
 
-    fn message(&self, newest: &GoodBackup, count: usize, show: impl Fn(f64) -> String) -> String {
-        format!(
-            "the newest backup, {}, has {}, and the median of the {count} before it is {}",
-            newest.id,
-            show(self.value),
-            show(self.median)
-        )
+    fn message(&self, compared: &Compared<'_>, show: impl Fn(f64) -> String) -> String {
+        let Compared { newest, count, other } = compared;
+        let (value, median) = (show(self.value), show(self.median));
+        let message = format!(
+            "the newest backup, {}, has {value}, and the median of the {count} before it is {median}",
+            newest.id
+        );
+        match other {
+            None => message,
+            Some(other) => format!(
+                "{message}; it leaves out {}, and {} left out {}",
+                left_out(&newest.options),
+                other.id,
+                left_out(&other.options)
+            ),
+        }
     }
 }
 

@@ -58,6 +58,12 @@ codes! {
     PruneOverdue = "prune.overdue",
     /// The bucket lacks something that it is to have.
     BucketUnprotected = "bucket.unprotected",
+    /// The store could not copy the newest backup elsewhere.
+    ReplicationFailed = "replication.failed",
+    /// The store has been copying a backup for too long.
+    ReplicationOverdue = "replication.overdue",
+    /// The store does not copy the newest backup.
+    ReplicationMissing = "replication.missing",
     /// Something could not be looked at.
     NotLookedAt = "not-looked-at",
 }

@@ -105,7 +105,7 @@ fn bucket(facts: &Facts, found: &mut Found) {
     }
 }
 
-fn named(all: &[String]) -> String {
+pub(super) fn named(all: &[String]) -> String {
     let shown = all.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
     match all.len().saturating_sub(NAMED_MAX) {
         0 => shown,

@@ -14,7 +14,15 @@ fn hours_ago(hours: i64) -> Timestamp {
 }
 
 fn backup(hours: i64, stored_bytes: u64, rows: u64) -> GoodBackup {
-    GoodBackup { id: BackupId::new(hours_ago(hours), 0), tier: Tier::Daily, stored_bytes, rows }
+    let (id, options) = (BackupId::new(hours_ago(hours), 0), BackupOptions::default());
+    GoodBackup { id, tier: Tier::Daily, stored_bytes, rows, options }
+}
+
+/// One that was asked to leave the rows of a table out.
+fn smaller(hours: i64, stored_bytes: u64) -> GoodBackup {
+    let options =
+        BackupOptions { exclude_table_data: vec!["audit.log".to_owned()], ..BackupOptions::default() };
+    GoodBackup { options, ..backup(hours, stored_bytes, 1_000_000) }
 }
 
 fn proof(hours: i64) -> Proof {
@@ -150,6 +158,108 @@ fn tier(present: usize) -> TierState {
 
 fn bucket(present: Option<bool>) -> BucketState {
     BucketState { feature: BucketFeature::Lock.as_str().to_owned(), present, detail: "nothing".to_owned() }
+}
+
+fn replica(hours: i64, replication: Replication) -> ReplicaState {
+    let at = hours_ago(hours);
+    ReplicaState { backup: BackupId::new(at, 0), written_at: at, replication }
+}
+
+/// What the store says of the newest backup's copy, and of an older one's, if the newest is too young to have one.
+#[test]
+fn copies_are_owed_after_a_while() {
+    use Replication::{Done, Failed, NotCovered, Pending};
+    type Copies = [(i64, Replication)];
+    let cases: &[(&Copies, &[&str])] = &[
+        (&[(10, Done)], &[]),
+        (&[(1, Failed)], &["replication.failed"]),
+        (&[(2, Pending)], &[]),
+        (&[(4, Pending)], &["replication.overdue"]),
+        (&[(1, NotCovered)], &["replication.missing"]),
+        (&[(1, Pending), (25, Done)], &[]),
+        (&[(1, Pending), (25, Failed)], &["replication.failed"]),
+        (&[(1, Pending), (25, Pending)], &["replication.overdue"]),
+        // It is from before the rule, which covers the newest.
+        (&[(1, Pending), (25, NotCovered)], &[]),
+    ];
+    for (replicas, findings) in cases {
+        let replicas = replicas.iter().map(|(hours, replication)| replica(*hours, *replication));
+        assert_eq!(found(|facts| facts.replicas.extend(replicas)), (findings.to_vec(), vec![]));
+    }
+}
+
+#[test]
+fn a_missing_copy_is_told_with_what_there_is_to_look_at() {
+    let message = |replica| {
+        let mut facts = healthy();
+        facts.replicas.push(replica);
+        let finding = judge(&facts).findings.remove(0);
+        (finding.message, finding.hint)
+    };
+    let (text, hint) = message(replica(10, Replication::Failed));
+    assert_eq!(text, "the bucket could not copy backup 20261121T020000Z-aaaa elsewhere");
+    assert!(hint.contains("KMS keys") && hint.contains("not tried again"), "{hint}");
+    let (text, _) = message(replica(10, Replication::Pending));
+    assert_eq!(
+        text,
+        "the bucket has not copied backup 20261121T020000Z-aaaa elsewhere, which was written 10 h ago"
+    );
+    let (text, hint) = message(replica(10, Replication::NotCovered));
+    assert!(text.ends_with("no rule of the bucket covers it, or it was made before the rule"), "{text}");
+    assert!(hint.starts_with("If the rule is new, run `pgark backup`"), "{hint}");
+}
+
+/// Who leaves more out gets a smaller backup: it is told so once more, until there are three of the kind.
+#[test]
+fn backups_are_compared_with_those_that_leave_out_the_same() {
+    let after = |smaller: &[GoodBackup]| {
+        let mut facts = healthy();
+        facts.good.extend(smaller.iter().cloned());
+        judge(&facts)
+    };
+    let first = after(&[smaller(1, 20 * MIB)]);
+    assert_eq!(codes(&first.findings), ["size.collapsed"]);
+    assert_eq!(
+        first.findings[0].message,
+        "the newest backup, 20261121T110000Z-aaaa, has 20.00 MiB, and the median of the 10 before it is 100.00 MiB; it \
+         leaves out rows of audit.log, and 20261121T020000Z-aaaa left out nothing"
+    );
+    assert!(first.findings[0].hint.starts_with("What is left out was changed"), "{}", first.findings[0].hint);
+    assert!(first.figures.size_anomaly);
+
+    let nights: Vec<GoodBackup> = (1..5).rev().map(|hours| smaller(hours, 20 * MIB)).collect();
+    let fourth = after(&nights);
+    assert_eq!((codes(&fourth.findings), codes(&fourth.warnings)), (vec![], vec![]));
+    assert_eq!(fourth.figures.size_to_median, Some(1.0));
+
+    // Small ones between whole ones: each is compared with its own kind.
+    let mut facts = healthy();
+    facts.good.extend(nights);
+    facts.good.push(backup(0, 100 * MIB, 1_000_000));
+    assert_eq!(judge(&facts).figures.size_to_median, Some(1.0));
+    facts.good.push(backup(0, 40 * MIB, 1_000_000));
+    let collapsed = judge(&facts).findings.remove(0);
+    assert_eq!(collapsed.code, Code::SizeCollapsed);
+    assert!(!collapsed.message.contains("leaves out"), "{}", collapsed.message);
+}
+
+/// The order of patterns, and whether roles' passwords are in it, change nothing of what is compared.
+#[test]
+fn what_does_not_change_the_size_does_not_matter() {
+    let with = |tables: [&str; 2], role_passwords| GoodBackup {
+        options: BackupOptions {
+            exclude_tables: tables.map(str::to_owned).to_vec(),
+            role_passwords,
+            ..BackupOptions::default()
+        },
+        ..backup(1, 100 * MIB, 1_000_000)
+    };
+    let mut facts = healthy();
+    facts.good.extend([with(["a", "b"], false), with(["b", "a"], true), with(["a", "b"], true)]);
+    facts.good.push(GoodBackup { stored_bytes: 40 * MIB, ..with(["b", "a"], false) });
+    let verdict = judge(&facts);
+    assert_eq!(verdict.figures.size_to_median, Some(0.4));
+    assert!(!verdict.findings[0].message.contains("leaves out"), "{}", verdict.findings[0].message);
 }
 
 #[test]

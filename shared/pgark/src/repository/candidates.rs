@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
+use super::manifest::BackupOptions;
 use super::{BackupId, BackupRef, Filter, Repository, SourceName, keys};
 use crate::error::{Error, ErrorKind, Exit, Result};
 use crate::retention::{Candidate, Content, Facts, State, judge};
@@ -47,10 +48,17 @@ impl Candidates {
     }
 }
 
-/// What is read out of a manifest.
+/// A backup, and what is read out of its manifest.
 struct Read {
     backup: BackupRef,
-    manifest: Result<(Content, u64, Timestamp), State>,
+    manifest: Result<Known, State>,
+}
+
+struct Known {
+    content: Content,
+    stored_bytes: u64,
+    snapshot_at: Timestamp,
+    options: BackupOptions,
 }
 
 impl Repository {
@@ -77,16 +85,17 @@ impl Repository {
             .iter()
             .map(|read| Facts {
                 backup: read.backup.clone(),
-                manifest: read.manifest.as_ref().map(|(content, ..)| *content).map_err(Clone::clone),
+                manifest: read.manifest.as_ref().map(|known| known.content).map_err(Clone::clone),
                 damage: damage.remove(&read.backup.id),
             })
             .collect();
         let states = judge(&facts, now);
         let candidate = |(Read { backup, manifest }, state): (Read, State)| Candidate {
             state,
-            stored_bytes: manifest.as_ref().ok().map(|(_, bytes, _)| *bytes),
-            rows: manifest.as_ref().ok().map(|(content, ..)| content.rows),
-            snapshot_at: manifest.as_ref().ok().map(|(.., snapshot_at)| *snapshot_at),
+            stored_bytes: manifest.as_ref().ok().map(|known| known.stored_bytes),
+            rows: manifest.as_ref().ok().map(|known| known.content.rows),
+            snapshot_at: manifest.as_ref().ok().map(|known| known.snapshot_at),
+            options: manifest.ok().map(|known| known.options),
             held: holds.remove(&backup.id),
             lock: locked.remove(&backup).unwrap_or_default(),
             backup,
@@ -101,7 +110,8 @@ impl Repository {
             Ok(manifest) => {
                 let partial = manifest.options.schema_only || manifest.options.data_only;
                 let content = Content { rows: manifest.totals.rows, partial };
-                Ok((content, manifest.totals.stored_bytes, manifest.snapshot_at))
+                let (stored_bytes, snapshot_at) = (manifest.totals.stored_bytes, manifest.snapshot_at);
+                Ok(Known { content, stored_bytes, snapshot_at, options: manifest.options })
             }
             Err(error) if error.kind() == ErrorKind::BackupMissing => return Ok(None),
             Err(error) => Err(unreadable(error)?),

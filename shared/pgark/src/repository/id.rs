@@ -26,25 +26,30 @@ macro_rules! serde_as_text {
     };
 }
 
-/// The name of a backup: UTC to the second and four random characters, `20261121T020000Z-7k3f`.
+/// The name of a backup: UTC to the second, two letters for the part of the second, and two random characters,
+/// `20261121T020000Z-hq7k`.
 ///
-/// Ids, and so keys, sort by time.
+/// Ids, and so keys, sort by time: two of one second too, or the `latest` of two quick backups would be either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackupId {
     time: Timestamp,
     tail: [u8; 4],
 }
 
-/// RFC 4648 base32 in lower case.
+/// RFC 4648 base32 in lower case. Its letters sort as they stand here; its digits, as text, come before them.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+const LETTERS: usize = 26;
+/// Two letters tell so many nanoseconds apart, which is 1.5 milliseconds.
+const STEP_NANOSECONDS: usize = 1_000_000_000 / (LETTERS * LETTERS) + 1;
 const TIME_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 
 impl BackupId {
     /// The id of a backup that starts now; `random` is any random number.
     pub fn new(now: Timestamp, random: u32) -> Self {
         let time = Timestamp::from_second(now.as_second()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let tail = [0, 5, 10, 15].map(|shift| BASE32[(random >> shift) as usize & 31]);
-        Self { time, tail }
+        let step = now.subsec_nanosecond().unsigned_abs() as usize / STEP_NANOSECONDS;
+        let random = [0, 5].map(|shift| BASE32[(random >> shift) as usize & 31]);
+        Self { time, tail: [BASE32[step / LETTERS], BASE32[step % LETTERS], random[0], random[1]] }
     }
 
     /// The same tail at another time.
@@ -70,7 +75,7 @@ impl FromStr for BackupId {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "a backup id looks like 20261121T020000Z-7k3f";
+        const WRONG: &str = "a backup id looks like 20261121T020000Z-hq7k";
         let (time, tail) = text.split_once('-').ok_or(WRONG)?;
         if time.len() != 16 || !time.ends_with('Z') {
             return Err(WRONG);
@@ -250,8 +255,8 @@ mod tests {
     #[test]
     fn ids_have_one_spelling_and_sort_by_time() {
         let id = BackupId::new(at("2026-01-21T02:00:00.9Z"), 0b00101_01101_01010_11111);
-        assert_eq!(id.to_string(), "20260121T020000Z-7knf");
-        assert_eq!("20260121T020000Z-7knf".parse(), Ok(id));
+        assert_eq!(id.to_string(), "20260121T020000Z-xk7k");
+        assert_eq!("20260121T020000Z-xk7k".parse(), Ok(id));
         assert_eq!(id.time(), at("2026-01-21T02:00:00Z"));
         let later = BackupId::new(at("2026-01-21T02:00:01Z"), 0);
         assert!(id < later && id.to_string() < later.to_string());
@@ -270,6 +275,22 @@ mod tests {
             "20260121T020000Z-../",
         ] {
             assert!(wrong.parse::<BackupId>().is_err(), "{wrong}");
+        }
+    }
+
+    /// Whatever the random part is: `7` sorts before `a`, and `a` before `z`.
+    #[test]
+    fn ids_of_one_second_sort_by_time() {
+        let randoms = [0, 25, 31, u32::MAX];
+        let mut times: Vec<Timestamp> =
+            (0..500).map(|n| at("2026-01-21T02:00:00Z") + jiff::SignedDuration::from_millis(2 * n)).collect();
+        times.push(at("2026-01-21T02:00:00.999999999Z"));
+        for pair in times.windows(2) {
+            for (first, second) in randoms.iter().flat_map(|one| randoms.map(|other| (*one, other))) {
+                let (before, after) = (BackupId::new(pair[0], first), BackupId::new(pair[1], second));
+                assert!(before < after && before.to_string() < after.to_string(), "{before} {after}");
+                assert_eq!(after.to_string().parse(), Ok(after));
+            }
         }
     }
 

@@ -19,7 +19,8 @@ pub(super) fn candidate(time: Timestamp, tier: Tier, random: u32) -> Candidate {
     let backup = BackupRef { id: BackupId::new(time, random), tier, source: "shop".parse().unwrap() };
     let (held, lock) = (None, ObjectLock::default());
     let (stored_bytes, rows, snapshot_at) = (Some(1000), Some(10), Some(time));
-    Candidate { backup, state: State::Good, stored_bytes, rows, snapshot_at, held, lock }
+    let options = Some(BackupOptions::default());
+    Candidate { backup, state: State::Good, stored_bytes, rows, snapshot_at, options, held, lock }
 }
 
 pub(super) fn policy(rules: &str, zone: &str, keep_min: u32) -> Policy {

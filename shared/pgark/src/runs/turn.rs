@@ -141,7 +141,16 @@ async fn done_in_slot(app: &App, run: &RunRecord, slot: &str) -> Result<Option<R
         tracing::warn!(key, %error, "the record of a run cannot be read, and does not count");
     }
     let mut records = runs.records.into_iter();
-    Ok(records.find(|other| other.slot.as_deref() == Some(slot) && other.outcome == Some(Outcome::Done)))
+    let same = |other: &RunRecord| other.slot.as_deref().is_some_and(|other| is_same_slot(slot, other));
+    Ok(records.find(|other| same(other) && other.outcome == Some(Outcome::Done)))
+}
+
+/// Whether two clocks mean the same: of times the time counts, and not how it is written.
+fn is_same_slot(one: &str, other: &str) -> bool {
+    match (one.parse::<Timestamp>(), other.parse::<Timestamp>()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
 }
 
 /// Does the work while the lease is renewed; what is left of the lease comes back. A lease that is lost stops the work.

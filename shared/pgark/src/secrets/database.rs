@@ -7,6 +7,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
+use crate::config::LIBPQ_HOST;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 
@@ -15,11 +16,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 const FORM: &str = "Store the connection URL itself (postgresql://user:password@host/database), or JSON with username, password, host, port and dbname.";
 
-/// The connection URL in a secret. `host_elsewhere` says that the environment has a host for a secret without one.
+/// The connection URL in a secret. A secret without a host needs one in the environment; a variable set to nothing is
+/// none, because the template sets it whether it is used or not.
 ///
 /// # Errors
 /// When the text is neither a URL nor such JSON.
-pub fn database_url(text: &Secret, host_elsewhere: bool) -> Result<Secret> {
+pub fn database_url(text: &Secret, environment: impl Fn(&str) -> Option<String>) -> Result<Secret> {
     let text = text.expose().trim();
     if !text.starts_with('{') {
         // Key=value connection strings are no less plain than URLs; what is wrong in either, the parser of them says.
@@ -39,6 +41,7 @@ pub fn database_url(text: &Secret, host_elsewhere: bool) -> Result<Secret> {
     let optional = |key| Ok::<_, Error>(field(&fields, key)?.filter(|text| !text.is_empty()));
     let needed = |key| optional(key)?.ok_or_else(|| invalid(format!("has no key `{key}`")));
     let (user, password) = (needed("username")?, needed("password")?);
+    let host_elsewhere = environment(LIBPQ_HOST).is_some_and(|host| !host.is_empty());
     let host = if host_elsewhere { optional("host")? } else { Some(needed("host")?) };
     let port = optional("port")?.unwrap_or_default();
     if !port.is_empty() && port.parse::<u16>().is_err() {
@@ -80,27 +83,30 @@ mod tests {
 
     use super::*;
 
-    fn url(text: &str, host_elsewhere: bool) -> Result<String> {
-        database_url(&Secret::new(text), host_elsewhere).map(|url| url.expose().to_owned())
+    /// `host` is that of the environment.
+    fn url(text: &str, host: Option<&str>) -> Result<String> {
+        let environment = |name: &str| host.filter(|_| name == "PGHOST").map(str::to_owned);
+        database_url(&Secret::new(text), environment).map(|url| url.expose().to_owned())
     }
 
     #[test]
     fn urls_and_the_json_of_rds() {
         let rds = r#"{"engine":"postgres","username":"pg:ark","password":"p@ss/w%rd ü","host":"db.example","port":5432,"dbname":"shop","dbInstanceIdentifier":"x"}"#;
         let encoded = "postgresql://pg%3Aark:p%40ss%2Fw%25rd%20%C3%BC@db.example:5432/shop";
-        for (text, host_elsewhere, expected) in [
-            (" postgresql://u:p@h/db\n", false, "postgresql://u:p@h/db"),
-            ("host=h user=u", false, "host=h user=u"),
-            (rds, false, encoded),
-            (rds, true, encoded),
+        for (text, host, expected) in [
+            (" postgresql://u:p@h/db\n", None, "postgresql://u:p@h/db"),
+            ("host=h user=u", None, "host=h user=u"),
+            (rds, None, encoded),
+            (rds, Some(""), encoded),
+            (rds, Some("other"), encoded),
             (
                 r#"{"username":"u","password":"p","host":"::1","port":"6432"}"#,
-                false,
+                None,
                 "postgresql://u:p@[::1]:6432/",
             ),
-            (r#"{"username":"u","password":"p","dbname":null}"#, true, "postgresql://u:p@/"),
+            (r#"{"username":"u","password":"p","dbname":null}"#, Some("h"), "postgresql://u:p@/"),
         ] {
-            assert_eq!(url(text, host_elsewhere).unwrap(), expected);
+            assert_eq!(url(text, host).unwrap(), expected);
             assert!(Target::parse(expected, |_| None).is_ok(), "{expected}");
         }
     }
@@ -118,10 +124,12 @@ mod tests {
             (r#"{"username":"u","password":"x","host":"h","port":"hunter2"}"#, "`port`"),
             (r#"{"engine":"mysql","username":"u","password":"hunter2","host":"h"}"#, "`engine`"),
         ] {
-            let error = url(text, false).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::SecretInvalid);
-            assert!(error.message().contains(part), "{text}: {error}");
-            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+            for host in [None, Some("")] {
+                let error = url(text, host).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::SecretInvalid);
+                assert!(error.message().contains(part), "{text}: {error}");
+                assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+            }
         }
     }
 }

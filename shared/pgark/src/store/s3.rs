@@ -208,4 +208,4 @@ fn stalls() -> StalledStreamProtectionConfig {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,6 +14,7 @@ use crate::runs::{JobName, Outcome, RunName};
 use crate::store::{Store, StoreRead as _};
 
 mod proofs;
+mod replicas;
 
 /// Backups that should have been deleted so long ago say that nobody prunes.
 const PRUNE_PATIENCE: SignedDuration = SignedDuration::from_hours(3 * 24);
@@ -33,6 +34,7 @@ pub(super) async fn gather(app: &App, source: &SourceName, now: Timestamp) -> Re
         ..Facts::default()
     };
     sort_out(candidates, &mut facts);
+    facts.replicas = replicas::asked_for(repository.store(), source, &facts, now).await?;
     runs(repository, source, now, &mut facts).await?;
     proofs::verified(repository, source, &mut facts).await?;
     proofs::restored(repository, source, &mut facts).await?;
@@ -54,6 +56,7 @@ fn sort_out(candidates: Candidates, facts: &mut Facts) {
                 tier,
                 stored_bytes: candidate.stored_bytes.unwrap_or(0),
                 rows: candidate.rows.unwrap_or(0),
+                options: candidate.options.unwrap_or_default(),
             }),
             State::Partial => {}
             State::TooNew => facts.not_looked_at.push(format!("{tier}/{id} was written by a newer pgark")),

@@ -60,7 +60,12 @@ impl World {
     }
 
     async fn backup(&self, id: BackupId, stored_bytes: u64) {
+        self.backup_leaving_out(id, stored_bytes, &[]).await;
+    }
+
+    async fn backup_leaving_out(&self, id: BackupId, stored_bytes: u64, rows_of: &[&str]) {
         let mut manifest = sample(id, "shop", Tier::Daily);
+        manifest.options.exclude_table_data = rows_of.iter().map(ToString::to_string).collect();
         manifest.objects.iter_mut().for_each(|object| object.sealed.stored_bytes = stored_bytes / 3);
         manifest.totals.stored_bytes = stored_bytes / 3 * 3;
         let place = BackupRef { id, tier: Tier::Daily, source: shop() };
@@ -183,6 +188,24 @@ async fn what_lies_in_the_store_is_found() {
     std::fs::create_dir_all(&remains).unwrap();
     std::fs::write(remains.join("toc.dat.age"), "x").unwrap();
     assert_eq!(codes(&world.check().await), (vec![], vec!["remains", "prune.overdue"]));
+}
+
+#[tokio::test]
+async fn what_a_backup_leaves_out_is_known_from_its_manifest() {
+    let world = World::after_a_fortnight(RawSettings::default()).await;
+    let id = |minutes: i64| BackupId::new(now() - minutes.minutes(), 0);
+    world.backup_leaving_out(id(40), 300_000, &["audit.*"]).await;
+    let report = world.check().await;
+    assert_eq!(codes(&report).0, ["size.collapsed"]);
+    let message = &report.verdict.findings[0].message;
+    let changed =
+        "; it leaves out tables log_*, rows of audit.*, and 20261121T020000Z-aaaa left out tables log_*";
+    assert!(message.ends_with(changed), "{message}");
+    assert_eq!(report.newest_backup.unwrap().options.exclude_table_data, ["audit.*"]);
+    for minutes in [30, 20, 10] {
+        world.backup_leaving_out(id(minutes), 300_000, &["audit.*"]).await;
+    }
+    assert_eq!(codes(&world.check().await).0, [""; 0]);
 }
 
 #[tokio::test]

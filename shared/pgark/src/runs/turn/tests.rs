@@ -33,6 +33,23 @@ async fn until_stopped(stop: &CancellationToken) -> Result<()> {
     Err(Error::new(ErrorKind::Stopped, "was stopped"))
 }
 
+/// EventBridge Scheduler, EventBridge's rules and the Cloudflare Worker write seconds; JavaScript's own form has more.
+#[test]
+fn a_slot_is_a_time_however_it_is_written() {
+    for (one, other, same) in [
+        ("2026-11-21T02:00:00Z", "2026-11-21T02:00:00Z", true),
+        ("2026-11-21T02:00:00Z", "2026-11-21T02:00:00.000Z", true),
+        ("2026-11-21T02:00:00Z", "2026-11-21T03:00:00+01:00", true),
+        ("2026-11-21T02:00:00Z", "2026-11-21T02:00:01Z", false),
+        ("2026-11-21T02:00:00Z", "0 2 * * * 2026-11-21T02:00:00Z", false),
+        ("before the upgrade", "before the upgrade", true),
+        ("before the upgrade", "after the upgrade", false),
+    ] {
+        assert_eq!(is_same_slot(one, other), same, "{one} and {other}");
+        assert_eq!(is_same_slot(other, one), same, "{other} and {one}");
+    }
+}
+
 #[tokio::test]
 async fn a_lease_that_is_lost_stops_the_work_and_says_whose_it_is() {
     let (folder, repository) = repository().await;

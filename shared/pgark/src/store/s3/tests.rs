@@ -9,10 +9,10 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::seal::Sha256;
-use crate::store::{StoreRead as _, StoreWrite as _};
+use crate::store::{Replication, StoreRead as _, StoreWrite as _};
 
 /// A store on a server that gives one answer a connection, in order; its task returns the requests' heads.
-async fn scripted(answers: Vec<String>) -> (S3Store, JoinHandle<Vec<String>>) {
+pub(crate) async fn scripted(answers: Vec<String>) -> (S3Store, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
@@ -47,7 +47,7 @@ fn is_whole(request: &[u8]) -> bool {
     length.is_none_or(|length| body.len() >= length.parse::<usize>().unwrap())
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n{body}")
 }
 
@@ -203,6 +203,41 @@ async fn throttling_is_retried_a_bounded_number_of_times() {
     assert_eq!(error.kind(), ErrorKind::StoreBusy);
     assert_eq!(error.object(), Some("s3://bucket/root/a"));
     assert_eq!(server.await.unwrap().len(), 6);
+}
+
+#[tokio::test]
+async fn an_object_tells_whether_it_was_copied() {
+    for (header, replication) in [
+        ("", Replication::NotCovered),
+        ("x-amz-replication-status: PENDING\r\n", Replication::Pending),
+        ("x-amz-replication-status: FAILED\r\n", Replication::Failed),
+        ("x-amz-replication-status: COMPLETED\r\n", Replication::Done),
+        ("x-amz-replication-status: COMPLETE\r\n", Replication::Done),
+        ("x-amz-replication-status: REPLICA\r\n", Replication::Done),
+    ] {
+        let written = "Content-Length: 4\r\nLast-Modified: Wed, 21 Jan 2026 02:00:00 GMT\r\n";
+        let (store, server) = scripted(vec![answer("200 OK", &format!("{written}{header}"), "")]).await;
+        let at = "2026-01-21T02:00:00Z".parse().unwrap();
+        assert_eq!(store.replication_of("a").await.unwrap(), Some((at, replication)), "{header}");
+        let requests = server.await.unwrap();
+        assert!(requests[0].starts_with("head /bucket/root/a "), "{}", requests[0]);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_cannot_be_asked_for_is_an_error_and_not_health() {
+    let (store, server) = scripted(vec![
+        answer("404 Not Found", "Content-Length: 0\r\n", ""),
+        answer("403 Forbidden", "Content-Length: 0\r\n", ""),
+        answer("200 OK", "Content-Length: 4\r\nx-amz-replication-status: PARTLY\r\n", ""),
+    ])
+    .await;
+    assert_eq!(store.replication_of("a").await.unwrap(), None);
+    let refused = store.replication_of("a").await.unwrap_err();
+    assert_eq!((refused.kind(), refused.object()), (ErrorKind::StoreRefused, Some("s3://bucket/root/a")));
+    let unknown = store.replication_of("a").await.unwrap_err();
+    assert!(unknown.message().contains("\"PARTLY\""), "{unknown}");
+    server.await.unwrap();
 }
 
 #[tokio::test]
