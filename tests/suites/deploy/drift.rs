@@ -220,14 +220,15 @@ fn the_input_of_every_schedule_is_an_event_of_its_function() -> Result {
     }
     assert_eq!(functions, folders("functions")?);
 
-    let wrangler: toml::Table =
-        toml::from_str(&fs::read_to_string(repository().join("infra/cloudflare-worker/wrangler.toml"))?)?;
+    // Restore tests stand there as a comment.
+    let wrangler = fs::read_to_string(repository().join("infra/cloudflare-worker/wrangler.toml"))?;
+    let wrangler: toml::Table = toml::from_str(&wrangler.replace("\n# \"", "\n\""))?;
     let mut functions = BTreeSet::new();
     for job in wrangler["vars"]["JOBS"].as_table().context("JOBS")?.values() {
         let function =
             job["function"].as_str().and_then(|name| name.strip_prefix("pgark-")).context("a function")?;
         let mut event: Value = serde_json::to_value(&job["event"])?;
-        event["slot"] = "0 2 * * * 2026-11-21T02:00:00.000Z".into();
+        event["slot"] = "2026-11-21T02:00:00Z".into();
         parses(function, event).with_context(|| function.to_owned())?;
         functions.insert(function.to_owned());
     }
