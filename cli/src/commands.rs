@@ -42,54 +42,38 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
         Command::Keys(keys) => keys::run(keys, json),
         Command::Demo(demo) => Box::pin(crate::demo::run(demo, json)).await,
         Command::Backup(backup) => {
-            let app = load(&args, BACKING_UP).await?;
+            let app = load(&args, Needs::BACKUP).await?;
             Box::pin(backup::run(&app, backup, json)).await
         }
         Command::Doctor(_) => {
-            let app = open(&args, Needs { identity: true, ..BACKING_UP }).await?;
+            let app = open(&args, Needs { identity: true, ..Needs::BACKUP }).await?;
             Box::pin(doctor::run(&app, json)).await
         }
-        Command::List(list) => list::run(&open(&args, LOOKING).await?, list, json).await,
-        Command::Show(show) => show::run(&open(&args, LOOKING).await?, show, json).await,
-        Command::Verify(verify) => Box::pin(verify::run(&load(&args, READING).await?, verify, json)).await,
-        Command::Fetch(fetch) => Box::pin(fetch::run(&open(&args, READING).await?, fetch, json)).await,
+        Command::List(list) => list::run(&open(&args, Needs::STORE).await?, list, json).await,
+        Command::Show(show) => show::run(&open(&args, Needs::STORE).await?, show, json).await,
+        Command::Verify(verify) => {
+            Box::pin(verify::run(&load(&args, Needs::CONTENT).await?, verify, json)).await
+        }
+        Command::Fetch(fetch) => Box::pin(fetch::run(&open(&args, Needs::CONTENT).await?, fetch, json)).await,
         Command::Restore(restore) => {
-            Box::pin(restore::run(&open(&args, READING).await?, restore, json)).await
+            Box::pin(restore::run(&open(&args, Needs::CONTENT).await?, restore, json)).await
         }
         Command::RestoreTest(test) => {
-            let needs = Needs { restore_test: true, ..READING };
-            Box::pin(restore_test::run(&load(&args, needs).await?, test, json)).await
+            Box::pin(restore_test::run(&load(&args, Needs::RESTORE_TEST).await?, test, json)).await
         }
-        Command::Health(health) => Box::pin(health::run(&load(&args, LOOKING).await?, health, json)).await,
-        Command::Prune(prune) => Box::pin(prune::run(&load(&args, LOOKING).await?, prune, json)).await,
-        Command::Hold(hold) => hold::hold(&open(&args, LOOKING).await?, hold, json).await,
-        Command::Release(release) => hold::release(&open(&args, LOOKING).await?, release, json).await,
-        Command::Status(status) => status::run(&open(&args, LOOKING).await?, status, json).await,
-        Command::History(history) => history::run(&open(&args, LOOKING).await?, history, json).await,
-        Command::Report(report) => report::run(&open(&args, LOOKING).await?, report, json).await,
-        Command::Cost(_) => cost::run(&open(&args, LOOKING).await?, json).await,
-        Command::Diff(diff) => Box::pin(diff::run(&open(&args, READING).await?, diff, json)).await,
+        Command::Health(health) => {
+            Box::pin(health::run(&load(&args, Needs::STORE).await?, health, json)).await
+        }
+        Command::Prune(prune) => Box::pin(prune::run(&load(&args, Needs::STORE).await?, prune, json)).await,
+        Command::Hold(hold) => hold::hold(&open(&args, Needs::STORE).await?, hold, json).await,
+        Command::Release(release) => hold::release(&open(&args, Needs::STORE).await?, release, json).await,
+        Command::Status(status) => status::run(&open(&args, Needs::STORE).await?, status, json).await,
+        Command::History(history) => history::run(&open(&args, Needs::STORE).await?, history, json).await,
+        Command::Report(report) => report::run(&open(&args, Needs::STORE).await?, report, json).await,
+        Command::Cost(_) => cost::run(&open(&args, Needs::STORE).await?, json).await,
+        Command::Diff(diff) => Box::pin(diff::run(&open(&args, Needs::CONTENT).await?, diff, json)).await,
     }
 }
-
-const BACKING_UP: Needs = Needs {
-    database: true,
-    store: true,
-    encryption: true,
-    signing: true,
-    identity: false,
-    restore_test: false,
-};
-/// Manifests, which are not encrypted.
-const LOOKING: Needs = Needs {
-    database: false,
-    store: true,
-    encryption: false,
-    signing: false,
-    identity: false,
-    restore_test: false,
-};
-const READING: Needs = Needs { identity: true, ..LOOKING };
 
 /// Reads the settings and opens the store, for jobs that run watched: they choose their sources and read secrets.
 async fn load(args: &Args, needs: Needs) -> Result<App> {

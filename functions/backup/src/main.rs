@@ -9,18 +9,9 @@ use pgark::config::Needs;
 use pgark::jobs::backup::Backup;
 use tokio_util::sync::CancellationToken;
 
-const NEEDS: Needs = Needs {
-    database: true,
-    store: true,
-    encryption: true,
-    signing: true,
-    identity: false,
-    restore_test: false,
-};
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    pgark::lambda::serve(NEEDS, async |job: Backup, app: &App, stop: &CancellationToken| {
+    pgark::lambda::serve(Needs::BACKUP, async |job: Backup, app: &App, stop: &CancellationToken| {
         job.watched(app, &(), stop).await?.or_failure()
     })
     .await

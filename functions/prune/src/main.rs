@@ -11,18 +11,9 @@ use pgark::config::Needs;
 use pgark::jobs::prune::Prune;
 use tokio_util::sync::CancellationToken;
 
-const NEEDS: Needs = Needs {
-    database: false,
-    store: true,
-    encryption: false,
-    signing: false,
-    identity: false,
-    restore_test: false,
-};
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    pgark::lambda::serve(NEEDS, async |job: Prune, app: &App, stop: &CancellationToken| {
+    pgark::lambda::serve(Needs::STORE, async |job: Prune, app: &App, stop: &CancellationToken| {
         job.watched(app, stop).await?.or_failure()
     })
     .await

@@ -12,20 +12,14 @@ use pgark::config::Needs;
 use pgark::jobs::restore_test::RestoreTest;
 use tokio_util::sync::CancellationToken;
 
-const NEEDS: Needs = Needs {
-    database: false,
-    store: true,
-    encryption: false,
-    signing: false,
-    identity: true,
-    restore_test: true,
-};
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    pgark::lambda::serve(NEEDS, async |job: RestoreTest, app: &App, stop: &CancellationToken| {
-        job.watched(app, Arc::new(Silent), stop).await?.or_failure()
-    })
+    pgark::lambda::serve(
+        Needs::RESTORE_TEST,
+        async |job: RestoreTest, app: &App, stop: &CancellationToken| {
+            job.watched(app, Arc::new(Silent), stop).await?.or_failure()
+        },
+    )
     .await
 }
 

@@ -10,18 +10,9 @@ use pgark::config::Needs;
 use pgark::jobs::verify::Verify;
 use tokio_util::sync::CancellationToken;
 
-const NEEDS: Needs = Needs {
-    database: false,
-    store: true,
-    encryption: false,
-    signing: false,
-    identity: true,
-    restore_test: false,
-};
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    pgark::lambda::serve(NEEDS, async |job: Verify, app: &App, stop: &CancellationToken| {
+    pgark::lambda::serve(Needs::CONTENT, async |job: Verify, app: &App, stop: &CancellationToken| {
         job.watched(app, &(), stop).await?.or_failure()
     })
     .await

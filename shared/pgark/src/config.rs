@@ -68,6 +68,22 @@ pub struct Needs {
 }
 
 impl Needs {
+    /// The store alone. Manifests, reports and records are not encrypted.
+    pub const STORE: Self = Self {
+        database: false,
+        store: true,
+        encryption: false,
+        signing: false,
+        identity: false,
+        restore_test: false,
+    };
+    /// To back up. What is written needs no key that decrypts.
+    pub const BACKUP: Self = Self { database: true, encryption: true, signing: true, ..Self::STORE };
+    /// To read what was backed up.
+    pub const CONTENT: Self = Self { identity: true, ..Self::STORE };
+    /// To restore into a scratch database.
+    pub const RESTORE_TEST: Self = Self { restore_test: true, ..Self::CONTENT };
+
     /// What is needed where several databases are looked after, outside of their tables.
     fn of_no_database(self) -> Self {
         Self { store: self.store, ..Self::default() }

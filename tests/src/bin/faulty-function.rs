@@ -23,15 +23,6 @@ enum Place {
     Thread,
 }
 
-const NEEDS: Needs = Needs {
-    database: false,
-    store: true,
-    encryption: false,
-    signing: false,
-    identity: false,
-    restore_test: false,
-};
-
 /// Two lines, with what JSON escapes.
 fn fault() -> bool {
     panic!("a \"fault\"\nof \\ ours")
@@ -53,5 +44,5 @@ fn died(error: tokio::task::JoinError) -> Error {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    pgark::lambda::serve(NEEDS, async |job: Job, _: &App, _: &CancellationToken| work(job).await).await
+    pgark::lambda::serve(Needs::STORE, async |job: Job, _: &App, _: &CancellationToken| work(job).await).await
 }

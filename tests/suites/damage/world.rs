@@ -198,7 +198,7 @@ impl Copy {
         let setting =
             |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let flags = RawSettings { jobs: Some("2".to_owned()), ..RawSettings::from_environment(setting) };
-        let needs = Needs { store: true, identity: true, ..Needs::default() };
+        let needs = Needs::CONTENT;
         let outside = Outside { environment: |_| None, ..Outside::real() };
         Ok(Box::pin(App::open(flags, None, needs, 2, outside)).await?)
     }

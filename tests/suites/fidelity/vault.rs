@@ -93,7 +93,7 @@ impl Vault {
             identity_file: Some(self.folder.path().join("key.txt").display().to_string()),
             ..RawSettings::default()
         };
-        let needs = Needs { store: true, identity: true, ..Needs::default() };
+        let needs = Needs::CONTENT;
         let outside = Outside { environment: |_| None, ..Outside::real() };
         App::open(flags, None, needs, 2, outside).await.map_err(|error| anyhow::anyhow!("{error}"))
     }

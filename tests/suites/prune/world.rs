@@ -57,7 +57,7 @@ impl World {
             ..RawSettings::default()
         };
         let outside = Outside { environment: |_| None, ..Outside::real() };
-        let needs = Needs { store: true, ..Needs::default() };
+        let needs = Needs::STORE;
         let mut app = App::load(settings, None, needs, 1, outside).await?;
         // What a run that was killed left would be cleared away days later. Tests do not have days.
         app.settings.retention.grace = std::time::Duration::ZERO;

@@ -25,14 +25,7 @@ fn good(name: &str) -> Option<String> {
     VARIABLES.get(name).cloned()
 }
 
-const NEEDS: Needs = Needs {
-    database: true,
-    store: true,
-    encryption: false,
-    signing: false,
-    identity: false,
-    restore_test: false,
-};
+const NEEDS: Needs = Needs { database: true, ..Needs::STORE };
 
 async fn init(environment: fn(&str) -> Option<String>) -> Result<Function> {
     let outside = Outside { environment, ..Outside::real() };

@@ -4,14 +4,7 @@ use super::*;
 use crate::config::{Origins, Problem};
 use crate::seal::Compression;
 
-const NEEDS: Needs = Needs {
-    database: true,
-    store: true,
-    encryption: true,
-    signing: false,
-    identity: false,
-    restore_test: false,
-};
+const NEEDS: Needs = Needs { signing: false, ..Needs::BACKUP };
 
 fn resolve(flags: RawSettings, environment: &[(&str, &str)], file: &str) -> Result<Settings, Vec<Problem>> {
     let environment = |name: &str| {

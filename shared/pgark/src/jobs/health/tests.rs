@@ -40,7 +40,7 @@ impl World {
         let store = Some(format!("file://{}", folder.path().display()));
         let flags = RawSettings { store, ..settings };
         let outside = Outside { now, random, environment: |_| None };
-        let needs = Needs { store: true, ..Needs::default() };
+        let needs = Needs::STORE;
         let app = Box::pin(App::load(flags, None, needs, 2, outside)).await.unwrap();
         Self { app, folder }
     }

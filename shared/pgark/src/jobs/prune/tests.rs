@@ -46,7 +46,7 @@ impl World {
         };
         settings(&mut raw);
         let outside = Outside { now: || NOW.get(), environment: |_| None, ..Outside::real() };
-        let needs = Needs { store: true, ..Needs::default() };
+        let needs = Needs::STORE;
         Self { app: App::load(raw, None, needs, 2, outside).await.unwrap(), folder }
     }
 

@@ -23,7 +23,7 @@ impl World {
             ..RawSettings::default()
         };
         let outside = Outside { environment: |_| None, ..Outside::real() };
-        let needs = Needs { store: true, ..Needs::default() };
+        let needs = Needs::STORE;
         let app = App::load(flags, None, needs, 1, outside).await.unwrap();
         Self { folder, app }
     }
