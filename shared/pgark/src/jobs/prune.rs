@@ -107,13 +107,13 @@ impl Prune {
 
     async fn prune(&self, app: &App, source: &SourceName, stop: &CancellationToken) -> Result<SourceReport> {
         let mut report = self.plan(app, source).await?;
-        if !self.apply {
-            return Ok(report);
-        }
-        if report.refusals.is_empty() {
+        if self.apply && report.refusals.is_empty() {
             apply(app, &mut report, stop).await;
         }
         report.finished_at = (app.outside.now)();
+        if !self.apply {
+            return Ok(report);
+        }
         match keep(app, &mut report).await {
             Err(error) if report.is_good() => Err(error.hint(
                 "What was to be deleted is deleted, but the report could not be kept. Allow writing under reports/.",

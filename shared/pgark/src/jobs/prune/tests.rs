@@ -156,6 +156,19 @@ async fn a_plan_changes_nothing_and_applying_it_leaves_nothing_to_do() {
 
 /// Every night a backup is made, until they fail; prune goes on.
 #[tokio::test]
+async fn a_plan_ends_when_it_is_made() {
+    let mut world = World::new(|_| {}).await;
+    world.backup(day(1), |_| {}).await;
+    now_is(day(2));
+    // A clock that moves on with each look at it.
+    world.app.outside.now = || NOW.replace(NOW.get() + SignedDuration::from_secs(1));
+    for job in [Prune::default(), APPLY] {
+        let report = world.prune(job).await;
+        assert!(report.finished_at > report.started_at, "{report:?}");
+    }
+}
+
+#[tokio::test]
 async fn backups_fail_for_forty_days_and_prune_goes_on() {
     let world = World::new(|raw| raw.keep = Some("daily 7, weekly 4".to_owned())).await;
     for number in 1..=30 {
