@@ -109,7 +109,8 @@ fn watched() -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
     let mut watched: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for alarm in template.of_kind("AWS::CloudWatch::Alarm") {
         let properties = alarm.properties();
-        if properties["Namespace"] != "pgark" {
+        // Ours; those of AWS have their names spelled out.
+        if properties["Namespace"]["Ref"] != "AWS::StackName" {
             continue;
         }
         let metric = properties["MetricName"].as_str().context("a metric")?;
