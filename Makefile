@@ -7,6 +7,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 # The stacks of samconfig.toml, and the event of `make invoke-FUNCTION`: restore-test-image takes those of restore-test.
 STACK ?= pgark
+STORAGE_STACK = $(shell sed -n '/^\[storage\./,/^\[default/s/^stack_name = "\(.*\)"/\1/p' samconfig.toml)
 EVENT ?= events/$(patsubst %-image,%,$*)/default.json
 # The resource of a function in template.yaml: backup -> BackupFunction, health-check -> HealthCheckFunction.
 RESOURCE = $(shell sed 's/\b\(.\)/\u\1/g; s/-//g; s/$$/Function/' <<<'$*')
@@ -86,6 +87,7 @@ logs-%: check-sam ## the log of a function as it comes, say make logs-backup
 	sam logs --stack-name $(STACK) --name $(RESOURCE) --tail
 
 destroy: check-sam ## delete the application. Backups, their key and secrets stay: they are in a stack of their own
+	$(if $(filter $(STORAGE_STACK),$(STACK)),$(error $(STACK) holds the backups and is not for deleting; docs/deploy.md says how to get rid of it))
 	sam delete --stack-name $(STACK)
 
 tools: check-tools ## fetch what tests need into .tools

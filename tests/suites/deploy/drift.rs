@@ -201,6 +201,26 @@ fn every_make_target_of_a_function_is_one() -> Result {
     Ok(())
 }
 
+/// A dry run, so that nothing is deleted where the guard is missing.
+#[test]
+fn make_destroys_the_application_and_never_the_storage() -> Result {
+    let destroy = |stack: &str| {
+        Command::new("make")
+            .args(["--dry-run", "destroy", &format!("STACK={stack}")])
+            .current_dir(repository())
+            .env_remove("MAKEFLAGS")
+            .output()
+    };
+    let application = destroy("pgark")?;
+    assert!(application.status.success(), "{application:?}");
+    assert!(String::from_utf8(application.stdout)?.contains("sam delete --stack-name pgark\n"));
+    let storage = destroy("pgark-storage")?;
+    assert!(!storage.status.success(), "{storage:?}");
+    assert!(String::from_utf8(storage.stderr)?.contains("pgark-storage holds the backups"));
+    assert!(!String::from_utf8(storage.stdout)?.contains("sam delete"));
+    Ok(())
+}
+
 /// What schedules send, in the template and in the Worker, is what functions take.
 #[test]
 fn the_input_of_every_schedule_is_an_event_of_its_function() -> Result {
