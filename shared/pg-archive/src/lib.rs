@@ -15,6 +15,7 @@ pub mod copy_text;
 pub mod databases;
 pub mod dump;
 mod emit;
+pub mod encodings;
 pub mod error;
 pub mod fingerprint;
 pub mod globals;
@@ -22,8 +23,10 @@ mod guc;
 pub mod inspect;
 mod order;
 pub mod quote;
+pub mod raw_text;
 pub mod restore;
 pub mod session;
+pub mod text_settings;
 pub mod toc;
 mod tokens;
 

@@ -40,7 +40,7 @@ pub struct Applied {
 /// # Errors
 /// When a statement fails. All are tried, and each that failed is named.
 pub async fn apply(session: &Session, text: &str, wanted: &Wanted) -> Result<Applied> {
-    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
+    session.execute("SET standard_conforming_strings = on").await?;
     let all = whole_statements(text)?;
     let mut run = Run::new(session).await?;
     let mut failures = Vec::new();

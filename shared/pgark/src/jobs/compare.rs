@@ -73,7 +73,8 @@ pub async fn compare(
     let manifest = app.repository.load_manifest(&backup).await?;
     let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
     let (_, entries) = toc::read::read(&reader.toc().await?)?;
-    let found = scan(target, super::whole_database(app), observer, stop).await?;
+    let options = super::as_backed_up(app, reader.manifest());
+    let found = scan(target, options, observer, stop).await?;
     contents(app.repository.signature_check(), (reader.manifest(), &entries), &found, Scope::WHOLE)
 }
 
