@@ -7,8 +7,7 @@
 
 use crate::quote::literal;
 
-/// What the output of every type depends on, but for the encoding and `lc_monetary`. The last are not of values, but of
-/// names in them (`regclass`), and of rows that would be left out.
+/// What the output of every type depends on, but for the encoding and `lc_monetary`.
 const OF_OUTPUT: &[(&str, &str)] = &[
     ("DateStyle", "ISO"),
     ("IntervalStyle", "postgres"),
@@ -19,6 +18,9 @@ const OF_OUTPUT: &[(&str, &str)] = &[
 
 /// What else a session needs that reads values: names as they are, and every row, whatever is the matter with it.
 const OF_READERS: &[(&str, &str)] = &[
+    // `to_char` fails where a locale's names of months cannot be converted to the database's encoding.
+    ("lc_time", "C"),
+    ("lc_numeric", "C"),
     ("quote_all_identifiers", "off"),
     ("standard_conforming_strings", "on"),
     ("synchronize_seqscans", "off"),
@@ -48,7 +50,6 @@ const OF_WRITERS: &[(&str, &str)] = &[
     ("gin_fuzzy_search_limit", "0"),
     ("exit_on_error", "off"),
     ("session_replication_role", "origin"),
-    ("default_transaction_read_only", "off"),
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_deferrable", "off"),
     ("client_min_messages", "warning"),

@@ -46,7 +46,9 @@ const CASES: [(&str, Lie, Option<&str>); 8] = [
     (
         "an error behind the end of the rows",
         |_, message| match message.tag {
-            b'C' => vec![Message::new(b'E', b"SERROR\0VERROR\0CXX001\0Mthe heap is damaged\0HLook at it.\0\0")],
+            b'C' => {
+                vec![Message::new(b'E', b"SERROR\0VERROR\0CXX001\0Mthe heap is damaged\0HLook at it.\0\0")]
+            }
             _ => vec![message],
         },
         Some("the heap is damaged (SQLSTATE XX001)"),

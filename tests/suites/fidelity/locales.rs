@@ -5,7 +5,7 @@ use pgark_tests::Postgres;
 
 use crate::text::Text;
 use crate::vault::{PgRestore, Vault};
-use crate::{Result, Way};
+use crate::{Result, Way, bytes};
 
 /// Text in other encodings than UTF-8: LATIN1 is converted on the way and back, and the bytes of a database that never
 /// said what they mean are kept. A new database has the encoding of the original.
@@ -74,7 +74,8 @@ fn names_that_are_no_text_come_back() -> Result {
         comment on table \"caf\xe9\" is '\xfc';
         create table \"d\xc3\xa9j\xc3\xa0\" (\"vu\" text); insert into \"d\xc3\xa9j\xc3\xa0\" values ('\xc3\xa9');
         create role \"r\xf6le_of_ascii\"; alter table \"caf\xe9\" owner to \"r\xf6le_of_ascii\";";
-    let server = Postgres::shared(18)?;
+    // Of its own, because the role would be in the way of others.
+    let server = &Postgres::start(18)?;
     let options = "encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C' template template0";
     let source = server.create_database_named("ascii_names", options)?;
     let before = bytes::run(&source, SCRIPT).and_then(|()| bytes::dump(&source))?;
