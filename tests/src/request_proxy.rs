@@ -36,7 +36,7 @@ impl Seen {
         let prefix = self.target.split(['?', '&']).find_map(|pair| pair.strip_prefix("prefix="));
         let folder = prefix.and_then(|prefix| prefix.strip_suffix("%2F")?.rsplit("%2F").next());
         self.method == "GET"
-            && !self.target.contains("uploads")
+            && !["uploads", "holds%2F"].iter().any(|other| self.target.contains(other))
             && folder.is_some_and(|name| name.len() == "20261121T020000Z-hq7k".len() && name.contains("Z-"))
     }
 

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use super::{S3Store, errors, lock, resume};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{ByteStream, ObjectInfo, ObjectLock, ObjectStream, StoreRead, UnfinishedUpload, check_listed};
+use crate::store::{
+    ByteStream, ObjectInfo, ObjectLock, ObjectStream, StoreRead, UnfinishedUpload, check_listed,
+};
 
 impl StoreRead for S3Store {
     fn address(&self) -> String {
