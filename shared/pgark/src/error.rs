@@ -44,6 +44,8 @@ pub enum ErrorKind {
     ObjectTooLarge,
     /// An object name is not one that every store can hold.
     ObjectName,
+    /// The store's listing names something that lies elsewhere than was asked for.
+    StoreListing,
     /// Another failure of the store; its outcome may be unknown.
     StoreFailed,
     /// Compressing or encrypting failed.
@@ -131,7 +133,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -146,6 +148,7 @@ impl ErrorKind {
         Self::ObjectChecksum,
         Self::ObjectTooLarge,
         Self::ObjectName,
+        Self::StoreListing,
         Self::StoreFailed,
         Self::SealFailed,
         Self::IdentityMismatch,
@@ -197,6 +200,7 @@ impl ErrorKind {
             Self::ObjectChecksum => ("object.checksum", Exit::Failed),
             Self::ObjectTooLarge => ("object.too-large", Exit::Failed),
             Self::ObjectName => ("object.name", Exit::Failed),
+            Self::StoreListing => ("store.listing", Exit::Failed),
             Self::StoreFailed => ("store.failed", Exit::Failed),
             Self::SealFailed => ("seal.failed", Exit::Failed),
             Self::IdentityMismatch => ("identity.mismatch", Exit::Usage),
