@@ -25,6 +25,7 @@ mod order;
 pub mod quote;
 pub mod raw_text;
 pub mod restore;
+mod server_words;
 pub mod session;
 pub mod text_settings;
 pub mod toc;

@@ -35,6 +35,7 @@ fn whole_database(app: &App) -> DumpOptions {
         role_passwords: false,
         text: TextForm::default(),
         table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
+        random: app.outside.random,
     }
 }
 

@@ -16,6 +16,7 @@ use super::attempt::{seconds, within};
 use super::classify;
 use super::dial::Dial;
 use super::error::{Error, ErrorKind};
+use crate::server_words::{Rows, said};
 
 /// How long to wait for the reason after the client learnt that the connection is gone. The task that knows it needs
 /// no more than its next turn.
@@ -56,11 +57,11 @@ where
 }
 
 fn log(notice: &DbError, place: &str) {
-    let (message, code) = (notice.message(), notice.code().code());
+    let message = said(notice, Rows::Read).message;
     if notice.parsed_severity() == Some(Severity::Warning) {
-        tracing::warn!(place, code, "server: {message}");
+        tracing::warn!(place, "server: {message}");
     } else {
-        tracing::debug!(place, code, "server: {message}");
+        tracing::debug!(place, "server: {message}");
     }
 }
 

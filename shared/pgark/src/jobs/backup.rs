@@ -205,6 +205,7 @@ impl Backup {
             role_passwords: self.role_passwords,
             text: TextForm::default(),
             table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
+            random: app.outside.random,
         })
     }
 
