@@ -138,7 +138,7 @@ impl<'a> Run<'a> {
             Err(error) if error.kind == ErrorKind::ConnectionLost => return Err(error),
             Err(error) => error,
         };
-        if code(&error) == Some(&SqlState::DUPLICATE_OBJECT) || self.is_so(&statement.about).await? {
+        if error.sqlstate() == Some(&SqlState::DUPLICATE_OBJECT) || self.is_so(&statement.about).await? {
             self.applied.existed += 1;
             return Ok(None);
         }
@@ -295,11 +295,6 @@ fn is_member(membership: &Membership, version_num: u32) -> String {
         }
     }
     sql
-}
-
-pub(super) fn code(error: &Error) -> Option<&SqlState> {
-    let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
-    driver.and_then(tokio_postgres::Error::code)
 }
 
 async fn refusal(session: &Session, failures: &[String]) -> Result<Error> {
