@@ -82,10 +82,13 @@ fn select(statement: &Statement, wanted: &Wanted) -> Result<Option<Statement>> {
             !wanted.tablespaces || (privilege && !wanted.privileges)
         }
         About::Privilege => !wanted.privileges,
-        About::Membership(_) | About::Other => false,
+        About::Membership(_) | About::Session | About::Other => false,
     };
     if unwanted {
         return Ok(None);
+    }
+    if statement.about == About::Session {
+        return Ok(Some(statement.clone()));
     }
     let renamed = Statement::all(&wanted.roles.rename_in(&statement.sql)?).into_iter().next();
     // Two roles that become one are no members of each other.

@@ -47,7 +47,7 @@ pub async fn apply_roles(session: &Session, text: &str, superuser: &str) -> Resu
 fn makes_role(about: &About, superuser: &str) -> bool {
     match about {
         About::CreateRole(role) | About::Attributes(role, _) => role != superuser,
-        About::Membership(_) => true,
+        About::Membership(_) | About::Session => true,
         _ => false,
     }
 }
