@@ -30,6 +30,7 @@ pub mod session;
 pub mod text_settings;
 pub mod toc;
 mod tokens;
+pub mod wording;
 
 pub use error::{Error, ErrorKind};
 

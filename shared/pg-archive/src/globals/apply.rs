@@ -164,7 +164,8 @@ impl<'a> Run<'a> {
     /// Names of roles are bytes, which databases of several encodings share. One that was made in another encoding than
     /// that of the database which takes these statements cannot be said here, and is in nobody else's way.
     fn leave_unreadable(&mut self, statement: &Statement) {
-        let text = "is left out: its name is no text in the encoding of the database that the globals are run in";
+        let text =
+            "is left out: its name is no text in the encoding of the database that the globals are run in";
         let warning = format!("{} {text}", statement.shown().trim_end());
         if !self.applied.warnings.contains(&warning) {
             self.applied.warnings.push(warning);
