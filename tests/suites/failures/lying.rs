@@ -1,5 +1,6 @@
 //! Backups whose rows something on the way changes: what the server says at the end of a COPY is held against what came.
 
+use anyhow::Context as _;
 use pgark_tests::{Lie, Message, MessageProxy, Postgres};
 
 use super::Result;
@@ -79,17 +80,18 @@ async fn a_copy_that_is_not_whole_fails_the_backup() -> Result {
          insert into public.thousand select n, repeat('x', n) from generate_series(1, 1000) n;",
     )?;
     for (case, lie, expected) in CASES {
+        let context = || format!("case: {case}");
         let place = Place::folder()?;
         let proxy = MessageProxy::start(([127, 0, 0, 1], server.port()).into(), lie).await?;
         let [from, to] = [server.port(), proxy.address().port()].map(|port| format!(":{port}/"));
         let url = format!("{}?sslmode=disable", source.url().replace(&from, &to));
         let ended = backup_through(&url, &place)?.run()?;
         match expected {
-            None => drop(ended.done()?),
+            None => drop(ended.done().with_context(context)?),
             Some(words) => {
                 let code =
                     if words.contains("SQLSTATE") { "postgres.statement" } else { "postgres.protocol" };
-                ended.failed(1, code, &["table public.thousand", words])?;
+                ended.failed(1, code, &["table public.thousand", words]).with_context(context)?;
                 place.is_untouched()?;
             }
         }
