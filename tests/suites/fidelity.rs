@@ -44,6 +44,8 @@ mod role_map;
 mod selections;
 #[path = "fidelity/single.rs"]
 mod single;
+#[path = "fidelity/strangers.rs"]
+mod strangers;
 #[path = "fidelity/text.rs"]
 mod text;
 #[path = "fidelity/vault.rs"]

@@ -28,6 +28,7 @@ pub async fn catalog(session: &Session, server: Server, selection: Selection) ->
     indexes::read(&mut catalog, session).await?;
     statistics::read(&mut catalog, session).await?;
     constraints::read(&mut catalog, session).await?;
+    tables::keep_names_apart(&mut catalog);
     triggers::read(&mut catalog, session).await?;
     rules::read(&mut catalog, session).await?;
     policies::read(&mut catalog, session).await?;

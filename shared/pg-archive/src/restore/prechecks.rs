@@ -10,7 +10,7 @@ use super::loading;
 use super::options::{Content, RestoreOptions};
 use super::present::Present;
 use super::role_map::{NAMING_ROLES, roles};
-use super::select::{self, Selection};
+use super::select::{self, Kept, Selection, is_made_by_initdb};
 use super::statements;
 use crate::quote::{identifier, literal, qualified};
 use crate::session::Session;
@@ -19,6 +19,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// How many names a message lists.
 const NAMED_MAX: usize = 5;
+
+/// The version from which `public` of a new database belongs to the database's owner (release notes of 15).
+const PUBLIC_OF_DATABASE_OWNER_SINCE: u32 = 150_000;
 
 /// What a server and a database are like.
 #[derive(Clone, Debug, Default)]
@@ -54,13 +57,22 @@ impl Facts {
         let become_role = if version_num >= 160_000 { "SET" } else { "MEMBER" };
         let row = session
             .row(
-                "SELECT current_user AS role, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user",
+                "SELECT current_user AS role, rolsuper, pg_catalog.pg_get_userbyid(10) AS made_by_initdb \
+                 FROM pg_catalog.pg_roles WHERE rolname = current_user",
             )
             .await?;
+        let superuser = row.flag("rolsuper")?;
+        let present = if !new_database {
+            Present::read(session).await?
+        } else if superuser || version_num >= PUBLIC_OF_DATABASE_OWNER_SINCE {
+            Present::in_new_database()
+        } else {
+            Present::in_new_database().with_public_of(row.string("made_by_initdb")?)
+        };
         Ok(Self {
             version_num,
             role: row.string("role")?,
-            superuser: row.flag("rolsuper")?,
+            superuser,
             roles: names(session, "SELECT rolname AS name FROM pg_catalog.pg_roles").await?,
             may_become: names(
                 session,
@@ -73,7 +85,7 @@ impl Facts {
             )
             .await?,
             tablespaces: names(session, "SELECT spcname AS name FROM pg_catalog.pg_tablespace").await?,
-            present: if new_database { Present::in_new_database() } else { Present::read(session).await? },
+            present,
             filled: Vec::new(),
         })
     }
@@ -157,6 +169,7 @@ pub fn check(entries: &[Entry], options: &RestoreOptions, facts: &Facts, made: &
         checked.files.extend(entry.data_file.clone().filter(|_| wanted.data));
     }
     check_needed(entries, &selection, &mut checked);
+    note_kept(entries, &selection, facts, &mut checked);
     check_roles(entries, options, &selection, (facts, made), &mut checked);
     let wanted = || {
         entries.iter().zip(&selection.wanted).filter(|(_, wanted)| wanted.definition).map(|(entry, _)| entry)
@@ -272,6 +285,72 @@ fn check_roles(
     }
 }
 
+/// What stays as the target has it, and what its owner can do about it.
+fn note_kept(entries: &[Entry], selection: &Selection, facts: &Facts, checked: &mut Checked) {
+    let of = |wanted: Kept| {
+        selection.kept.iter().filter(move |(_, kept)| *kept == wanted).map(|(index, _)| &entries[*index])
+    };
+    let there: Vec<String> = of(Kept::There).map(Entry::label).collect();
+    if !there.is_empty() {
+        checked.warnings.push(format!("is there already and is used as it is: {}", list(&there)));
+    }
+    let me = identifier(&facts.role);
+    for entry in of(Kept::PublicOwner) {
+        let owner = entry.owner.as_deref().unwrap_or_default();
+        let has =
+            facts.present.schema(&entry.tag).map(|schema| identifier(&schema.owner)).unwrap_or_default();
+        checked.warnings.push(format!(
+            "{} stays with its owner {has}, since role {me} may not give it to another. Its owner can: ALTER SCHEMA {} OWNER TO {};",
+            entry.label(),
+            identifier(&entry.tag),
+            identifier(owner)
+        ));
+    }
+    for entry in of(Kept::OfOwner) {
+        let sql = entry.definition.as_deref().unwrap_or_default().trim().replace('\n', " ");
+        checked.warnings.push(format!(
+            "{} is left out: role {me} does not own what it is about. Its owner can run: {sql}",
+            entry.label()
+        ));
+    }
+    for entry in of(Kept::Rows) {
+        let table = qualified(entry.schema.as_deref().unwrap_or_default(), &entry.tag);
+        checked.warnings.push(format!(
+            "{} is left out: role {me} may not insert into this table of an extension. To bring the rows: GRANT INSERT ON {table} \
+             TO {me}; and restore with --data-only --table {table}",
+            entry.label()
+        ));
+    }
+    for entry in entries
+        .iter()
+        .zip(&selection.wanted)
+        .filter(|(_, wanted)| wanted.anything())
+        .map(|(entry, _)| entry)
+        .chain(of(Kept::There))
+    {
+        note_other_schema(entry, facts, checked);
+    }
+}
+
+/// An extension that lies in another schema than the backup's makes all that names its members by schema fail.
+fn note_other_schema(entry: &Entry, facts: &Facts, checked: &mut Checked) {
+    let Some(extension) = facts.present.extension(&entry.tag).filter(|_| entry.desc == "EXTENSION") else {
+        return;
+    };
+    let asked = entry.definition.as_deref().and_then(|text| text.split_once(" WITH SCHEMA "));
+    let asked = asked.map(|(_, schema)| schema.trim_end_matches([';', '\n']));
+    if let Some(asked) =
+        asked.filter(|asked| **asked != *identifier(&extension.schema) && *asked != "pg_catalog")
+    {
+        checked.warnings.push(format!(
+            "extension {} lies in schema {} here, and in {asked} in the backup: what names its members by schema will fail. \
+             Its owner can move it, if it can be moved: ALTER EXTENSION {0} SET SCHEMA {asked};",
+            identifier(&entry.tag),
+            identifier(&extension.schema),
+        ));
+    }
+}
+
 /// A part may go into a database that is in use, but not over what is there.
 fn check_existing(
     entries: &[Entry],
@@ -284,8 +363,12 @@ fn check_existing(
         return;
     }
     let wanted = entries.iter().zip(&selection.wanted).filter(|(_, wanted)| wanted.definition);
-    let existing: Vec<String> =
-        wanted.filter(|(entry, _)| facts.present.has(entry)).map(|(entry, _)| entry.label()).collect();
+    // An extension is only made if it does not exist, and `public` never.
+    let replaces = |entry: &Entry| entry.desc != "EXTENSION" && !is_made_by_initdb(entry);
+    let existing: Vec<String> = wanted
+        .filter(|(entry, _)| replaces(entry) && facts.present.has(entry))
+        .map(|(entry, _)| entry.label())
+        .collect();
     if !existing.is_empty() {
         checked.problems.push(Problem {
             what: format!("exists in the target already: {}", list(&existing)),

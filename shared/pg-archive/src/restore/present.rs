@@ -1,14 +1,40 @@
-//! What a target database has, by the names that entries of an archive go by.
+//! What a target database has, by the names that entries of an archive go by; and what of it belongs to somebody else.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::Result;
+use crate::quote::identifier;
 use crate::session::Session;
 use crate::toc::Entry;
 
 /// What a target has that entries of an archive may need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Present(HashSet<Key>);
+pub struct Present {
+    keys: HashSet<Key>,
+    schemas: HashMap<String, PresentSchema>,
+    extensions: HashMap<String, PresentExtension>,
+    /// Tables of extensions that the restoring role may not insert into: schema, name.
+    closed: HashSet<(String, String)>,
+}
+
+/// A schema of the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PresentSchema {
+    pub(super) owner: String,
+    /// Whether the restoring role may change it: it has the owner's rights.
+    pub(super) ours: bool,
+    /// Whether an extension was made in it.
+    pub(super) holds_extension: bool,
+}
+
+/// An extension of the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PresentExtension {
+    /// Where it was made.
+    pub(super) schema: String,
+    /// Whether the restoring role may change it.
+    pub(super) ours: bool,
+}
 
 /// Family, schema, name.
 type Key = (String, String, String);
@@ -25,7 +51,21 @@ impl Present {
         for row in session.rows(&query()).await? {
             keys.insert((row.string("family")?, row.string("schema")?, row.string("name")?));
         }
-        Ok(Self(keys))
+        let mut present = Self { keys, ..Self::default() };
+        for row in session.rows(OWNED).await? {
+            let (name, ours) = (row.string("name")?, row.flag("ours")?);
+            match row.text("family")? {
+                "SCHEMA" => {
+                    let (owner, holds_extension) = (row.string("of")?, row.flag("holds_extension")?);
+                    present.schemas.insert(name, PresentSchema { owner, ours, holds_extension });
+                }
+                "EXTENSION" => {
+                    present.extensions.insert(name, PresentExtension { schema: row.string("of")?, ours });
+                }
+                _ => drop(present.closed.insert((row.string("of")?, name))),
+            }
+        }
+        Ok(present)
     }
 
     /// What a database has that was just made of `template0`.
@@ -37,20 +77,67 @@ impl Present {
         ])
     }
 
+    /// The same, where `public` belongs to another role than the one that restores.
+    pub(super) fn with_public_of(mut self, owner: String) -> Self {
+        let public = PresentSchema { owner, ours: false, holds_extension: false };
+        self.schemas.insert("public".to_owned(), public);
+        self
+    }
+
     pub(super) fn of(keys: &[(&str, &str, &str)]) -> Self {
-        Self(keys.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned())).collect())
+        let keys = keys.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned()));
+        Self { keys: keys.collect(), ..Self::default() }
+    }
+
+    pub(super) fn schema(&self, name: &str) -> Option<&PresentSchema> {
+        self.schemas.get(name)
+    }
+
+    pub(super) fn extension(&self, name: &str) -> Option<&PresentExtension> {
+        self.extensions.get(name)
+    }
+
+    /// The tags of what hangs on schemas and extensions that the restoring role may not change.
+    pub(super) fn tags_of_others(&self) -> HashSet<String> {
+        let schemas = self.schemas.iter().filter(|(_, schema)| !schema.ours);
+        let extensions = self.extensions.iter().filter(|(_, extension)| !extension.ours);
+        schemas
+            .map(|(name, _)| format!("SCHEMA {}", identifier(name)))
+            .chain(extensions.map(|(name, _)| format!("EXTENSION {}", identifier(name))))
+            .collect()
+    }
+
+    /// Whether it has a table of an extension that the restoring role may not fill.
+    pub(super) fn is_closed(&self, schema: &str, table: &str) -> bool {
+        self.closed.contains(&(schema.to_owned(), table.to_owned()))
     }
 
     /// Whether the target has what an entry makes. What has no name of its own, such as a cast, is taken to be missing.
     pub(super) fn has(&self, entry: &Entry) -> bool {
-        key(entry).is_some_and(|key| self.0.contains(&key))
+        key(entry).is_some_and(|key| self.keys.contains(&key))
     }
 
     /// Whether it has a relation.
     pub(super) fn has_relation(&self, schema: &str, name: &str) -> bool {
-        self.0.contains(&("relation".to_owned(), schema.to_owned(), name.to_owned()))
+        self.keys.contains(&("relation".to_owned(), schema.to_owned(), name.to_owned()))
     }
 }
+
+/// Whose schemas and extensions are, and tables of extensions that this role may not fill. Superusers have every role's
+/// rights.
+const OWNED: &str = "\
+    SELECT 'SCHEMA' AS family, pg_catalog.pg_get_userbyid(n.nspowner) AS of, n.nspname AS name, \
+        pg_catalog.pg_has_role(n.nspowner, 'USAGE') AS ours, \
+        EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE x.extnamespace = n.oid) AS holds_extension \
+    FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+    UNION ALL SELECT 'EXTENSION', n.nspname, x.extname, pg_catalog.pg_has_role(x.extowner, 'USAGE'), false \
+    FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace \
+    UNION ALL SELECT 'TABLE', n.nspname, c.relname, false, false \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
+        AND d.objsubid = 0 AND d.deptype = 'e' \
+    WHERE c.relkind IN ('r', 'p') AND NOT (pg_catalog.has_table_privilege(c.oid, 'INSERT') \
+        AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))";
 
 /// Kinds that have a schema and a name, with their catalog and the columns of these two.
 const IN_SCHEMAS: &[(&str, &str, &str, &str)] = &[

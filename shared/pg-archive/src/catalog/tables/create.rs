@@ -97,7 +97,7 @@ fn create_table(out: &Emitter<'_>, object: &Object, table: &Table, qualified: &s
     }
     if table.relkind != 'm' {
         sql.push_str(&elements(catalog, table));
-        if !table.parents.is_empty() && !table.is_partition {
+        if !table.parents.is_empty() && !table.is_made_alone() {
             let parents: Vec<String> =
                 table.parents.iter().map(|parent| catalog.qualified(catalog.get(*parent))).collect();
             let _ = write!(sql, "\nINHERITS ({})", parents.join(", "));
@@ -124,6 +124,13 @@ fn create_table(out: &Emitter<'_>, object: &Object, table: &Table, qualified: &s
     if let Some(method) = table.access_method.as_deref().filter(|_| table.relkind == 'p') {
         let _ = writeln!(sql, "ALTER TABLE {qualified} SET ACCESS METHOD {};", identifier(method));
     }
+    if table.inherits_later {
+        let foreign = table.foreign_prefix();
+        for parent in &table.parents {
+            let parent = catalog.qualified(catalog.get(*parent));
+            let _ = writeln!(sql, "ALTER {foreign}TABLE ONLY {qualified} INHERIT {parent};");
+        }
+    }
     for column in table.columns.iter().filter(|column| !column.dropped) {
         sql.push_str(&column_properties(catalog, table, column, qualified));
     }
@@ -136,10 +143,10 @@ fn elements(catalog: &Catalog, table: &Table) -> String {
         table.columns.iter().filter_map(|column| element(catalog, table, column)).collect();
     for check in &table.checks {
         let object = catalog.get(*check);
-        // A partition must have its parent's constraints before it can be attached.
+        // A table must have its parent's constraints before it can be attached.
         if let Kind::Constraint(check) = &object.kind
             && !check.separate
-            && (check.local || table.is_partition)
+            && (check.local || table.is_made_alone())
             && let Some(definition) = &check.definition
         {
             elements.push(format!("CONSTRAINT {} {definition}", identifier(&object.name)));
@@ -153,7 +160,7 @@ fn elements(catalog: &Catalog, table: &Table) -> String {
 }
 
 fn element(catalog: &Catalog, table: &Table, column: &Column) -> Option<String> {
-    let not_null = column.not_null.as_ref().filter(|not_null| not_null.local || table.is_partition);
+    let not_null = column.not_null.as_ref().filter(|not_null| not_null.local || table.is_made_alone());
     if !table.prints(column) {
         // The column comes from a parent, its constraint does not. Only 18 has a syntax for it in CREATE TABLE.
         let not_null = not_null.filter(|not_null| not_null.local && !column.dropped)?;

@@ -58,6 +58,42 @@ fn link(catalog: &mut Catalog, child: DumpId, parents: &[DumpId]) {
     }
 }
 
+/// Marks the tables whose columns `INHERITS` would put in another order: it puts those of the parents first. Who adds a
+/// parent to a table that exists (`ALTER TABLE … INHERIT`), or takes one away and adds it again, has such a table. What
+/// names no columns (`INSERT` without a list, `SELECT *`) then means others; `pg_dump` takes that into account for
+/// partitions alone.
+pub(super) fn find_orders(catalog: &mut Catalog) {
+    let differs = |table: &Table| {
+        let mut made: Vec<&str> = Vec::new();
+        let parents = table.parents.iter().filter_map(|parent| match &catalog.get(*parent).kind {
+            Kind::Table(parent) => Some(parent),
+            _ => None,
+        });
+        let inherited = parents.flat_map(|parent| &parent.columns).filter(|column| !column.dropped);
+        let own = table.columns.iter().filter(|column| table.prints(column));
+        for column in inherited.chain(own) {
+            if !made.contains(&column.name.as_str()) {
+                made.push(&column.name);
+            }
+        }
+        !made.into_iter().eq(table
+            .columns
+            .iter()
+            .filter(|column| !column.dropped)
+            .map(|column| column.name.as_str()))
+    };
+    let found: Vec<DumpId> = catalog
+        .tables()
+        .filter(|(_, table)| !table.parents.is_empty() && !table.is_partition && differs(table))
+        .map(|(object, _)| object.id)
+        .collect();
+    for id in found {
+        if let Kind::Table(table) = &mut catalog.get_mut(id).kind {
+            table.inherits_later = true;
+        }
+    }
+}
+
 /// What a column finds in its parents.
 #[derive(Default)]
 struct Inherited {
@@ -125,7 +161,7 @@ fn flag_column(catalog: &mut Catalog, child: DumpId, at: usize, found: &Inherite
         (object.name.clone(), object.schema, object.owner.clone(), object.dump)
     };
     let Kind::Table(table) = &mut catalog.get_mut(child).kind else { return };
-    let is_partition = table.is_partition;
+    let made_alone = table.is_made_alone();
     let prints = table.prints(&table.columns[at]);
     let column = &mut table.columns[at];
     if column.dropped {
@@ -141,7 +177,7 @@ fn flag_column(catalog: &mut Catalog, child: DumpId, at: usize, found: &Inherite
         }
     }
     // Generation expressions are inherited; a child may only repeat or, from 16, override them.
-    let drop_expression = found.generated && !is_partition && (version < 160_000 || found.same_expression);
+    let drop_expression = found.generated && !made_alone && (version < 160_000 || found.same_expression);
     if drop_expression {
         column.default = None;
         return;
