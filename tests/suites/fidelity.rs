@@ -10,6 +10,8 @@ mod accepted;
 mod before;
 #[path = "fidelity/changes.rs"]
 mod changes;
+#[path = "fidelity/definitions.rs"]
+mod definitions;
 #[path = "fidelity/entries.rs"]
 mod entries;
 #[path = "fidelity/extensions.rs"]

@@ -31,6 +31,11 @@ impl Session {
         &self.connection.client
     }
 
+    /// Says what the next statements are about: warnings of the server are logged with it.
+    pub fn about(&self, object: String) {
+        self.connection.closed.about(object);
+    }
+
     /// What stops the statements of this session, also from elsewhere.
     pub fn canceller(&self) -> Canceller {
         self.connection.canceller.clone()

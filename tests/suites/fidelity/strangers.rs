@@ -171,3 +171,96 @@ fn a_superuser_changes_what_is_there() -> Result {
     vault.run(&["restore", "latest", "--to", &target.url()], &[])?;
     Text::of(&source.url())?.must_equal(&Text::of(&target.url())?)
 }
+
+/// What is wrong with a target as a whole is said before anything is changed.
+#[test]
+fn a_target_that_takes_nothing_is_refused_with_the_cure() -> Result {
+    let server = Postgres::shared(16)?;
+    let source = server.create_database("whole")?;
+    source.query("create table t (i int); insert into t values (1)")?;
+    let vault = Vault::new()?;
+    vault.backup(&source.url(), &[])?;
+    for (before, problem, cure) in [
+        ("drop schema public", "has no schema public", "create schema public"),
+        (
+            "alter database {} set default_transaction_read_only = on",
+            "default_transaction_read_only is on",
+            "set default_transaction_read_only = off; alter database {} set default_transaction_read_only = off",
+        ),
+    ] {
+        let target = server.create_database("odd")?;
+        let named = |sql: &str| sql.replace("{}", target.name());
+        target.query(&named(before))?;
+        let restore = ["restore", "latest", "--to", &target.url()];
+        let (exit, error) = vault.refused(&restore)?;
+        let text = error.to_string();
+        assert!(
+            exit == 1 && text.contains(problem) && text.contains("Nothing was changed"),
+            "{before}: {text}"
+        );
+        target.query(&named(cure))?;
+        vault.run(&restore, &[]).with_context(|| before.to_owned())?;
+        assert_eq!(target.query("select i from t")?, "1");
+    }
+    Ok(())
+}
+
+/// What the target gives of itself to others.
+const GENEROUS: &str = "
+    alter default privileges grant select on tables to pgark_stranger; alter default privileges revoke execute on functions from public;
+    alter default privileges grant usage on sequences to public; alter default privileges grant usage on types to pgark_stranger;
+    alter default privileges grant all on schemas to pgark_stranger;
+    create schema kept; alter default privileges in schema kept grant insert on tables to public;
+    alter default privileges in schema kept grant execute on functions to pgark_stranger;";
+
+#[test]
+fn default_privileges_of_the_target_widen_nothing() -> Result {
+    for major in [13, 18] {
+        let server = Postgres::shared(major)?;
+        role(server, "pgark_stranger", "")?;
+        let source = server.create_database("modest")?;
+        source.query(
+            "create schema kept; create schema app; create table kept.t (id serial, n int generated always as identity);
+             create table app.t (i int); grant select on app.t to public; create view app.v as select 1 as one;
+             create materialized view app.m as select 1 as one; create type app.e as enum ('a'); create domain app.d as int;
+             create function kept.f(a int default 1, out b text) language sql as 'select ''x'''; create procedure app.p() language sql as '';
+             create aggregate app.agg(*) (sfunc = int8inc, stype = int8, initcond = '0'); create aggregate app.\"Sum\"(int) (sfunc = int4pl, stype = int);
+             create aggregate app.o(float8 order by anyelement) (sfunc = ordered_set_transition, stype = internal, finalfunc = percentile_disc_final, finalfunc_extra);
+             revoke execute on function kept.f(int) from public; select lo_create(4711);
+             grant usage on schema app to public; alter table app.t owner to pgark_stranger",
+        )?;
+        let vault = Vault::new()?;
+        vault.backup(&source.url(), &[])?;
+        let target = server.create_database("generous")?;
+        target.query(GENEROUS)?;
+        target.query("drop schema kept")?;
+        let more =
+            if major >= 18 { "alter default privileges grant select on large objects to public" } else { "" };
+        target.query(more)?;
+        let report = vault.run(&["restore", "latest", "--to", &target.url(), "--jobs=2"], &[])?;
+        assert!(
+            warnings(&report).contains("has default privileges for what role postgres makes"),
+            "{report}"
+        );
+        // Its own defaults are the target's, and not of the backup.
+        let text = |url: &str| -> anyhow::Result<String> {
+            let text = pgark_tests::postgres::dump_text(url, &["--schema-only"])?;
+            Ok(text
+                .lines()
+                .filter(|line| {
+                    !line.contains("DEFAULT PRIVILEGES") && !line.starts_with("--") && !line.is_empty()
+                })
+                .collect::<Vec<_>>()
+                .join("\n"))
+        };
+        let (before, after) = (text(&source.url())?, text(&target.url())?);
+        let differs = before.lines().zip(after.lines()).find(|(one, other)| one != other);
+        assert!(before == after, "PostgreSQL {major}: {differs:?}");
+        // As the target has it, where no privileges are asked for.
+        let other = server.create_database("generous")?;
+        other.query("alter default privileges grant select on tables to pgark_stranger")?;
+        vault.run(&["restore", "latest", "--to", &other.url(), "--no-privileges"], &[])?;
+        assert_eq!(other.query("select has_table_privilege('pgark_stranger', 'app.v', 'select')")?, "t");
+    }
+    Ok(())
+}

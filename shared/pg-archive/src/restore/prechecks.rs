@@ -44,6 +44,10 @@ pub struct Facts {
     pub present: Present,
     /// Tables with rows, of those that rows alone would go into.
     pub filled: Vec<String>,
+    /// Whether the server is a standby.
+    pub standby: bool,
+    /// Whether transactions are read-only unless they say otherwise.
+    pub read_only: bool,
 }
 
 impl Facts {
@@ -57,7 +61,9 @@ impl Facts {
         let become_role = if version_num >= 160_000 { "SET" } else { "MEMBER" };
         let row = session
             .row(
-                "SELECT current_user AS role, rolsuper, pg_catalog.pg_get_userbyid(10) AS made_by_initdb \
+                "SELECT current_user AS role, rolsuper, pg_catalog.pg_get_userbyid(10) AS made_by_initdb, \
+                 pg_catalog.pg_is_in_recovery() AS standby, \
+                 pg_catalog.current_setting('default_transaction_read_only')::boolean AS read_only \
                  FROM pg_catalog.pg_roles WHERE rolname = current_user",
             )
             .await?;
@@ -87,6 +93,8 @@ impl Facts {
             tablespaces: names(session, "SELECT spcname AS name FROM pg_catalog.pg_tablespace").await?,
             present,
             filled: Vec::new(),
+            standby: row.flag("standby")?,
+            read_only: row.flag("read_only")?,
         })
     }
 
@@ -168,6 +176,7 @@ pub fn check(entries: &[Entry], options: &RestoreOptions, facts: &Facts, made: &
         checked.entries += usize::from(wanted.anything());
         checked.files.extend(entry.data_file.clone().filter(|_| wanted.data));
     }
+    check_target(entries, options, &selection, facts, &mut checked);
     check_needed(entries, &selection, &mut checked);
     note_kept(entries, &selection, facts, &mut checked);
     check_roles(entries, options, &selection, (facts, made), &mut checked);
@@ -198,6 +207,51 @@ pub fn check(entries: &[Entry], options: &RestoreOptions, facts: &Facts, made: &
     check_rows_alone(entries, options, &selection, facts, &mut checked);
     note_slots(entries, options, &selection, facts, &mut checked);
     Ok(checked)
+}
+
+/// What is wrong with the target as a whole.
+fn check_target(
+    entries: &[Entry],
+    options: &RestoreOptions,
+    selection: &Selection,
+    facts: &Facts,
+    checked: &mut Checked,
+) {
+    if facts.standby {
+        checked.problems.push(Problem {
+            what: "the server is a standby, and takes no changes".to_owned(),
+            cure: "Connect to the primary, or give target_session_attrs=read-write with several hosts."
+                .to_owned(),
+        });
+    } else if facts.read_only {
+        let me = identifier(&facts.role);
+        checked.problems.push(Problem {
+            what: "transactions are read-only by default: default_transaction_read_only is on".to_owned(),
+            cure: format!(
+                "If the database may be written to, set it off where it was set, for the database (ALTER DATABASE … SET \
+                 default_transaction_read_only = off;), the role (ALTER ROLE {me} SET default_transaction_read_only = off;) or the \
+                 server; or for this restore alone: PGOPTIONS='-c default_transaction_read_only=off'."
+            ),
+        });
+    }
+    let in_public = |entry: &Entry| entry.schema.as_deref() == Some("public");
+    let made = |entry: &Entry| entry.desc == "SCHEMA" && entry.tag == "public" && !is_made_by_initdb(entry);
+    let wanted = || {
+        entries.iter().zip(&selection.wanted).filter(|(_, wanted)| wanted.anything()).map(|(entry, _)| entry)
+    };
+    if !facts.present.has_schema("public") && wanted().any(in_public) && !wanted().any(made) {
+        checked.problems.push(Problem {
+            what: "the target has no schema public, which initdb makes and no backup does".to_owned(),
+            cure: "Make it first: CREATE SCHEMA public;".to_owned(),
+        });
+    }
+    if facts.present.has_default_privileges() && !options.leave_out.privileges {
+        checked.warnings.push(format!(
+            "the target has default privileges for what role {} makes: what is restored gets the backup's privileges instead. \
+             --no-privileges leaves the target's",
+            identifier(&facts.role)
+        ));
+    }
 }
 
 /// What came along and what was left out; what cannot be made.

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::Result;
-use crate::quote::identifier;
+use crate::catalog::grants;
+use crate::quote::{identifier, qualified};
 use crate::session::Session;
 use crate::toc::Entry;
 
@@ -15,6 +16,17 @@ pub struct Present {
     extensions: HashMap<String, PresentExtension>,
     /// Tables of extensions that the restoring role may not insert into: schema, name.
     closed: HashSet<(String, String)>,
+    /// What the target gives of itself on what the restoring role makes.
+    defaults: DefaultPrivileges,
+}
+
+/// `ALTER DEFAULT PRIVILEGES` of a target for the restoring role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct DefaultPrivileges {
+    role: String,
+    version_num: u32,
+    /// By object type and schema (empty for all): the list, and what there would be without it.
+    lists: HashMap<(char, String), (String, String)>,
 }
 
 /// A schema of the target.
@@ -65,7 +77,51 @@ impl Present {
                 _ => drop(present.closed.insert((row.string("of")?, name))),
             }
         }
+        present.defaults.version_num = session.version_num();
+        for row in session.rows(DEFAULTS).await? {
+            present.defaults.role = row.string("role")?;
+            let key = (row.letter("objtype")?, row.string("schema")?);
+            present.defaults.lists.insert(key, (row.string("list")?, row.string("without")?));
+        }
         Ok(present)
+    }
+
+    /// Whether the target gives privileges of itself, or takes some away, on what the restoring role makes.
+    pub(super) fn has_default_privileges(&self) -> bool {
+        !self.defaults.lists.is_empty()
+    }
+
+    /// The statements that take back what the target gave of itself on a new object, so that it has the backup's
+    /// privileges and no others.
+    pub(super) fn take_back(&self, entry: &Entry) -> Result<String> {
+        let DefaultPrivileges { role, version_num, lists } = &self.defaults;
+        let schema = entry.schema.as_deref().unwrap_or_default();
+        let named = || qualified(schema, &entry.tag);
+        let dropped = || {
+            let drop = entry.drop_statement.as_deref().unwrap_or_default();
+            drop.trim_end_matches([';', '\n']).splitn(3, ' ').nth(2).unwrap_or_default().to_owned()
+        };
+        let (objtype, kind, name) = match entry.desc.as_str() {
+            "TABLE" | "VIEW" | "MATERIALIZED VIEW" | "FOREIGN TABLE" => ('r', "TABLE", named()),
+            "SEQUENCE" => ('S', "SEQUENCE", named()),
+            "FUNCTION" => ('f', "FUNCTION", dropped()),
+            "PROCEDURE" => ('f', "PROCEDURE", dropped()),
+            // GRANT names its arguments as those of a function.
+            "AGGREGATE" => ('f', "FUNCTION", dropped().replace("(*)", "()").replacen(" ORDER BY ", ", ", 1)),
+            "TYPE" | "DOMAIN" => ('T', "TYPE", named()),
+            "SCHEMA" => ('n', "SCHEMA", identifier(&entry.tag)),
+            "BLOB" => ('L', "LARGE OBJECT", entry.tag.clone()),
+            _ => return Ok(String::new()),
+        };
+        let list = |schema: &str| lists.get(&(objtype, schema.to_owned()));
+        let (of_all, of_schema) = (list(""), list(schema).filter(|_| !schema.is_empty()));
+        let Some((_, without)) = of_all.or(of_schema) else { return Ok(String::new()) };
+        let from = |acl: &str, base: &str| grants::shared((kind, &name), role, (acl, base), *version_num);
+        let mut sql = String::new();
+        for (given, _) in [of_schema, of_all].into_iter().flatten() {
+            sql.push_str(&from("{}", given)?);
+        }
+        Ok(sql + &from(without, "{}")?)
     }
 
     /// What a database has that was just made of `template0`.
@@ -87,6 +143,11 @@ impl Present {
     pub(super) fn of(keys: &[(&str, &str, &str)]) -> Self {
         let keys = keys.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned()));
         Self { keys: keys.collect(), ..Self::default() }
+    }
+
+    /// Whether it has a schema.
+    pub(super) fn has_schema(&self, name: &str) -> bool {
+        self.keys.contains(&("SCHEMA".to_owned(), String::new(), name.to_owned()))
     }
 
     pub(super) fn schema(&self, name: &str) -> Option<&PresentSchema> {
@@ -138,6 +199,14 @@ const OWNED: &str = "\
         AND d.objsubid = 0 AND d.deptype = 'e' \
     WHERE c.relkind IN ('r', 'p') AND NOT (pg_catalog.has_table_privilege(c.oid, 'INSERT') \
         AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))";
+
+/// The default privileges of the restoring role, as for `pg_default_acl` of a dump.
+const DEFAULTS: &str = "\
+    SELECT pg_catalog.pg_get_userbyid(d.defaclrole) AS role, d.defaclobjtype AS objtype, COALESCE(n.nspname, '') AS schema, \
+        d.defaclacl AS list, pg_catalog.acldefault(CASE WHEN d.defaclobjtype = 'S' THEN 's'::pg_catalog.\"char\" \
+            ELSE d.defaclobjtype END, d.defaclrole) AS without \
+    FROM pg_catalog.pg_default_acl d LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace \
+    JOIN pg_catalog.pg_roles r ON r.oid = d.defaclrole WHERE r.rolname = current_user";
 
 /// Kinds that have a schema and a name, with their catalog and the columns of these two.
 const IN_SCHEMAS: &[(&str, &str, &str, &str)] = &[
