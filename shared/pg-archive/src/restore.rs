@@ -26,6 +26,7 @@ mod data;
 mod database;
 mod job;
 mod loading;
+mod older;
 mod options;
 mod plan;
 mod prechecks;

@@ -92,6 +92,38 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// A privilege that only newer servers know takes no other one with it.
+#[test]
+fn an_older_server_gets_the_privileges_that_it_knows() -> Result {
+    let (home, server) = (Postgres::shared(18)?, Postgres::shared(15)?);
+    roles(home)?;
+    roles(server)?;
+    let source = home.create_database("newer_words")?;
+    source.query(
+        "create table t (i int); grant select, maintain on t to pgark_def_a; grant maintain on t to pgark_def_b;
+         alter default privileges for role pgark_def_own grant select, maintain on tables to pgark_def_a;
+         create subscription pgark_def_feed connection 'dbname=x' publication p with (connect = false, slot_name = none)",
+    )?;
+    let vault = Vault::new()?;
+    vault.backup(&source.url(), &[])?;
+    source.query("drop subscription pgark_def_feed")?;
+    let target = server.create_database("older_words")?;
+    let report = vault.run(&["restore", "latest", "--to", &target.url()], &[])?;
+    let said = report["warnings"].to_string();
+    for part in [
+        "PostgreSQL 15 gets without the privilege MAINTAIN: ",
+        "ACL public.TABLE t",
+        "with streaming = on, since there is no parallel: SUBSCRIPTION pgark_def_feed",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let found = "select relacl::text, (select defaclacl::text from pg_default_acl), (select substream from pg_subscription
+        where subname = 'pgark_def_feed') from pg_class where relname = 't'";
+    let expected = "{postgres=arwdDxt/postgres,pgark_def_a=r/postgres}|{pgark_def_own=arwdDxt/pgark_def_own,pgark_def_a=r/pgark_def_own}|t";
+    assert_eq!(target.query(found)?, expected);
+    target.query("drop subscription pgark_def_feed").map(drop)
+}
+
 fn roles(server: &Postgres) -> Result {
     for role in ["own", "a", "b"] {
         server.psql(&format!(

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::loading;
+use super::older;
 use super::options::{Content, RestoreOptions};
 use super::present::Present;
 use super::role_map::{NAMING_ROLES, roles};
@@ -91,7 +92,7 @@ impl Facts {
             )
             .await?,
             tablespaces: names(session, "SELECT spcname AS name FROM pg_catalog.pg_tablespace").await?,
-            present,
+            present: present.on_version(version_num),
             filled: Vec::new(),
             standby: row.flag("standby")?,
             read_only: row.flag("read_only")?,
@@ -244,6 +245,17 @@ fn check_target(
             what: "the target has no schema public, which initdb makes and no backup does".to_owned(),
             cure: "Make it first: CREATE SCHEMA public;".to_owned(),
         });
+    }
+    let in_other_words = wanted().filter_map(|entry| {
+        older::in_its_words(facts.version_num, entry).map(|(_, how)| (how, entry.label()))
+    });
+    let mut by_how: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (how, label) in in_other_words {
+        by_how.entry(how).or_default().push(label);
+    }
+    for (how, labels) in by_how {
+        let major = facts.version_num / 10_000;
+        checked.warnings.push(format!("PostgreSQL {major} gets {how}: {}", list(&labels)));
     }
     if facts.present.has_default_privileges() && !options.leave_out.privileges {
         checked.warnings.push(format!(

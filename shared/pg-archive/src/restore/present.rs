@@ -18,13 +18,14 @@ pub struct Present {
     closed: HashSet<(String, String)>,
     /// What the target gives of itself on what the restoring role makes.
     defaults: DefaultPrivileges,
+    /// `server_version_num` of the target; 0 if it is not known.
+    version_num: u32,
 }
 
 /// `ALTER DEFAULT PRIVILEGES` of a target for the restoring role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct DefaultPrivileges {
     role: String,
-    version_num: u32,
     /// By object type and schema (empty for all): the list, and what there would be without it.
     lists: HashMap<(char, String), (String, String)>,
 }
@@ -77,7 +78,7 @@ impl Present {
                 _ => drop(present.closed.insert((row.string("of")?, name))),
             }
         }
-        present.defaults.version_num = session.version_num();
+        present.version_num = session.version_num();
         for row in session.rows(DEFAULTS).await? {
             present.defaults.role = row.string("role")?;
             let key = (row.letter("objtype")?, row.string("schema")?);
@@ -94,7 +95,7 @@ impl Present {
     /// The statements that take back what the target gave of itself on a new object, so that it has the backup's
     /// privileges and no others.
     pub(super) fn take_back(&self, entry: &Entry) -> Result<String> {
-        let DefaultPrivileges { role, version_num, lists } = &self.defaults;
+        let DefaultPrivileges { role, lists } = &self.defaults;
         let schema = entry.schema.as_deref().unwrap_or_default();
         let named = || qualified(schema, &entry.tag);
         let dropped = || {
@@ -116,7 +117,7 @@ impl Present {
         let list = |schema: &str| lists.get(&(objtype, schema.to_owned()));
         let (of_all, of_schema) = (list(""), list(schema).filter(|_| !schema.is_empty()));
         let Some((_, without)) = of_all.or(of_schema) else { return Ok(String::new()) };
-        let from = |acl: &str, base: &str| grants::shared((kind, &name), role, (acl, base), *version_num);
+        let from = |acl: &str, base: &str| grants::shared((kind, &name), role, (acl, base), self.version_num);
         let mut sql = String::new();
         for (given, _) in [of_schema, of_all].into_iter().flatten() {
             sql.push_str(&from("{}", given)?);
@@ -138,6 +139,16 @@ impl Present {
         let public = PresentSchema { owner, ours: false, holds_extension: false };
         self.schemas.insert("public".to_owned(), public);
         self
+    }
+
+    /// The same, on a server of this version.
+    pub(super) fn on_version(self, version_num: u32) -> Self {
+        Self { version_num, ..self }
+    }
+
+    /// `server_version_num` of the target; 0 if it is not known.
+    pub(super) fn version_num(&self) -> u32 {
+        self.version_num
     }
 
     pub(super) fn of(keys: &[(&str, &str, &str)]) -> Self {

@@ -5,7 +5,9 @@
 
 use std::fmt::Write as _;
 
+use super::older;
 use super::options::RestoreOptions;
+use super::present::Present;
 use super::select::Wanted;
 use crate::quote::{identifier, literal, qualified};
 use crate::toc::Entry;
@@ -133,7 +135,9 @@ fn changed<'a>(have: &mut Option<String>, want: Option<&'a str>) -> Option<&'a s
 
 /// What makes an entry, takes back what the target gave on it of itself, and gives it to its owner.
 pub(super) fn create(entry: &Entry, options: &RestoreOptions) -> Result<String> {
-    let definition = entry.definition.as_deref().unwrap_or_default();
+    let version_num = options.present.as_ref().map_or(0, Present::version_num);
+    let in_its_words = older::in_its_words(version_num, entry).map(|(text, _)| text);
+    let definition = in_its_words.as_deref().or(entry.definition.as_deref()).unwrap_or_default();
     if entry.desc == "MATERIALIZED VIEW DATA" {
         // It runs as the view's owner, and shows what this role may see. Under `row_security = off` it would fail.
         return Ok(format!("SET LOCAL row_security = on;\n{definition}"));
