@@ -70,8 +70,8 @@ fn the_regression_database_comes_back() -> Result {
 }
 
 fn is_reordered_by_stock_tools(difference: &Difference) -> bool {
-    OTHER_DEFINITION_AFTER_STOCK_TOOLS.contains(&difference.entry.as_str())
-        && difference.field == Field::Definition
+    let heir = OTHER_DEFINITION_AFTER_STOCK_TOOLS.contains(&difference.entry.as_str());
+    difference.field == Field::Copy || (heir && difference.field == Field::Definition)
 }
 
 /// Whether a difference is of the database itself: its properties and settings.

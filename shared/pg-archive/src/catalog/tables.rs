@@ -63,7 +63,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Direct parents, in the order of inheritance.
     pub parents: Vec<DumpId>,
-    /// Whether it is made alone, with all its columns, and inherits afterwards: `INHERITS` would put them in another order.
+    /// Whether it is made below a table that has its columns in their order, and inherits from its parents afterwards:
+    /// `INHERITS` would put them in another order.
     pub inherits_later: bool,
     /// CHECK constraints (and NOT NULL ones from 18), of this table's own or inherited.
     pub checks: Vec<DumpId>,
@@ -204,15 +205,9 @@ pub struct ColumnDefault {
 
 impl Table {
     /// Whether the column is part of CREATE TABLE (`shouldPrintColumn`): not if dropped, nor if it came from a
-    /// parent, except in what is made alone.
+    /// parent, except in partitions, which are made alone and attached later.
     pub fn prints(&self, column: &Column) -> bool {
-        !column.dropped && (column.local || self.is_made_alone())
-    }
-
-    /// Whether its CREATE TABLE names no parents, so that it must say what it has from them: partitions are attached
-    /// later.
-    pub fn is_made_alone(&self) -> bool {
-        self.is_partition || self.inherits_later
+        !column.dropped && (column.local || self.is_partition)
     }
 
     /// `FOREIGN ` for a foreign table, to be put before TABLE.

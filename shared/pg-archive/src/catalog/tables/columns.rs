@@ -166,13 +166,13 @@ pub(in crate::catalog) fn keep_names_apart(catalog: &mut Catalog) {
 }
 
 /// What stands behind table and column in the name that the server chooses for a NOT NULL constraint.
-const NOT_NULL: &str = "not_null";
+pub(super) const NOT_NULL: &str = "not_null";
 /// The longest name in bytes (`NAMEDATALEN`).
 const NAME_BYTES_MAX: usize = 63;
 
 /// The name that the server makes of these parts, the longer of the first two cut where they are too long
 /// (`makeObjectName` in `src/backend/commands/indexcmds.c`).
-fn object_name(table: &str, column: &str, label: &str) -> String {
+pub(super) fn object_name(table: &str, column: &str, label: &str) -> String {
     let (mut first, mut second) = (table.len(), column.len());
     while first + second + label.len() + 2 > NAME_BYTES_MAX {
         if first > second { first -= 1 } else { second -= 1 }
