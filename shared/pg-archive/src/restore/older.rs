@@ -1,6 +1,8 @@
 //! An archive of a newer server on an older one: what can be said in the older one's words is, and how it differs is
 //! named. Pure. What it does not know at all is for the server to refuse.
 
+use std::fmt::Write as _;
+
 use crate::toc::Entry;
 use crate::tokens::{Token, statements, tokens};
 
@@ -49,7 +51,7 @@ fn without_privilege(sql: &str, privilege: &str) -> Option<String> {
         any |= kept.len() < list.split(',').count();
         if !kept.is_empty() {
             let (before, after) = (text(&statement[..=verb]), text(&statement[on..]));
-            changed.push_str(&format!("{before} {} {after}", kept.join(",")));
+            let _ = write!(changed, "{before} {} {after}", kept.join(","));
         }
     }
     any.then_some(changed)

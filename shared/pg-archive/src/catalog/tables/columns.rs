@@ -156,8 +156,9 @@ pub(in crate::catalog) fn keep_names_apart(catalog: &mut Catalog) {
             let chosen =
                 |number: &str| object_name(&table_name, &column.name, &format!("{NOT_NULL}{number}"));
             if taken.contains(&chosen("")) {
-                let free =
-                    (1..).map(|number: u32| chosen(&number.to_string())).find(|name| !taken.contains(name));
+                let free = (1..=u32::MAX)
+                    .map(|number| chosen(&number.to_string()))
+                    .find(|name| !taken.contains(name));
                 not_null.name.clone_from(&free);
                 taken.extend(free);
             }

@@ -57,7 +57,8 @@ pub(super) fn keep(
             && present.schema(&entry.tag).map(|schema| schema.owner.as_str()) == entry.owner.as_deref();
         // The comment goes with an extension that is said to stay, and is the extension's own in nearly all cases.
         let is_comment = entry.desc == "COMMENT" && entry.tag.starts_with("EXTENSION ");
-        if !already_so && !is_comment && !(kept == Kept::PublicOwner && options.leave_out.owners) {
+        let unwanted = kept == Kept::PublicOwner && options.leave_out.owners;
+        if !(already_so || is_comment || unwanted) {
             selection.kept.push((index, kept));
         }
     }
