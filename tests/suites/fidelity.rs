@@ -52,6 +52,8 @@ mod strangers;
 mod text;
 #[path = "fidelity/vault.rs"]
 mod vault;
+#[path = "fidelity/wall.rs"]
+mod wall;
 
 use std::sync::{Mutex, PoisonError};
 

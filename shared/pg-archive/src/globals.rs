@@ -16,6 +16,7 @@ mod apply;
 mod memberships;
 mod older;
 mod reserved;
+mod restricted;
 mod roles;
 mod scratch;
 mod statement;
@@ -23,13 +24,14 @@ mod tablespaces;
 
 pub use apply::{Applied, Wanted, apply, check};
 pub use scratch::{apply_roles, superuser};
+pub(crate) use statement::naming_roles;
 pub use statement::roles_made;
 
 /// Reads everything as SQL, with the hashes of passwords if they are wanted.
 ///
 /// # Errors
 /// When the catalogs cannot be read, or hashes are wanted and the role may not see them.
-pub(crate) async fn read(session: &Session, role_passwords: bool) -> Result<String> {
+pub(crate) async fn read(session: &Session, role_passwords: bool, random: fn() -> u64) -> Result<String> {
     if role_passwords {
         check_passwords(session).await?;
     }
@@ -47,7 +49,7 @@ pub(crate) async fn read(session: &Session, role_passwords: bool) -> Result<Stri
             let _ = write!(sql, "-- {heading}\n\n{part}\n");
         }
     }
-    Ok(sql)
+    Ok(restricted::wrap(&sql, &restricted::key(random)))
 }
 
 async fn check_passwords(session: &Session) -> Result<()> {

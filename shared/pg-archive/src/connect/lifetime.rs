@@ -15,6 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::attempt::{seconds, within};
 use super::classify;
 use super::error::{Error, ErrorKind};
+use crate::server_words::{Rows, said};
 
 type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
@@ -58,13 +59,13 @@ pub(super) fn drive(mut driver: tokio_postgres::Connection<Socket, Stream>, plac
 }
 
 fn log(notice: &DbError, place: &str, about: &About) {
-    let (message, code) = (notice.message(), notice.code().code());
+    let message = said(notice, Rows::Read).message;
     let about = about.lock().unwrap_or_else(PoisonError::into_inner);
     let object = about.as_deref();
     if notice.parsed_severity() == Some(Severity::Warning) {
-        tracing::warn!(place, object, code, "server: {message}");
+        tracing::warn!(place, object, "server: {message}");
     } else {
-        tracing::debug!(place, object, code, "server: {message}");
+        tracing::debug!(place, object, "server: {message}");
     }
 }
 

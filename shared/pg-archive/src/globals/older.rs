@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use tokio_postgres::error::SqlState;
 
-use super::apply::code;
 use super::statement::{About, Membership, Statement};
 use crate::quote::{identifier, literal};
 use crate::session::Session;
@@ -78,12 +77,14 @@ fn difference(membership: &Membership, inherits: bool, major: u32) -> Option<Str
 /// Whether a statement failed because it speaks of what came with a newer version: predefined roles, parameters,
 /// privileges on these.
 pub(super) fn does_not_know(version_num: u32, about: &About, error: &Error) -> bool {
-    let undefined = code(error) == Some(&SqlState::UNDEFINED_OBJECT);
+    let undefined = error.sqlstate() == Some(&SqlState::UNDEFINED_OBJECT);
     match about {
         About::Membership(membership) => undefined && membership.role.starts_with("pg_"),
         // ALTER ROLE … SET of a parameter that is not there.
         About::Role(_) | About::Other => undefined && error.message.contains("configuration parameter"),
-        About::Privilege => version_num < PARAMETERS_SINCE && code(error) == Some(&SqlState::SYNTAX_ERROR),
+        About::Privilege => {
+            version_num < PARAMETERS_SINCE && error.sqlstate() == Some(&SqlState::SYNTAX_ERROR)
+        }
         _ => false,
     }
 }
