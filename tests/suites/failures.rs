@@ -22,6 +22,9 @@ mod breaking;
 #[path = "failures/connecting.rs"]
 mod connecting;
 
+#[path = "failures/lying.rs"]
+mod lying;
+
 #[path = "failures/planning.rs"]
 mod planning;
 

@@ -4,7 +4,7 @@ use crate::Result;
 use crate::catalog::selection::Selection;
 use crate::catalog::{Catalog, Server};
 use crate::catalog::{
-    aggregates, comments, constraints, extensions, functions, grants, indexes, large_objects, names, plain,
+    aggregates, comments, constraints, extensions, functions, grants, indexes, large_objects, plain,
     policies, rules, schemas, statistics, tables, triggers, types,
 };
 use crate::session::Session;
@@ -12,7 +12,6 @@ use crate::session::Session;
 /// Reads the whole catalog. Extension membership and schemas come first, because what is dumped is decided
 /// by them; tables next, to lock them soon; everything that refers to tables and types after those.
 pub async fn catalog(session: &Session, server: Server, selection: Selection) -> Result<Catalog> {
-    names::check(session, &server.encoding).await?;
     let mut catalog = Catalog::new(server, selection);
     for row in session.rows("SELECT oid, rolname FROM pg_catalog.pg_roles").await? {
         catalog.roles.insert(row.number("oid")?, row.string("rolname")?);
