@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::catalog::Server;
+use crate::catalog::{Server, tables};
 use crate::connect::{self, ServerIdentity, Target};
 use crate::session::Session;
 use crate::{Error, ErrorKind, Result};
@@ -71,6 +71,45 @@ async fn open(target: &Target, lock_timeout: Duration) -> Result<Session> {
     Ok(session)
 }
 
+/// Begins the transaction of the coordinator.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+/// Takes the snapshot, and says what it was taken of.
+async fn look(session: &Session) -> Result<(Server, Snapshot)> {
+    let row = session
+        .row(
+            "SELECT pg_catalog.pg_export_snapshot() AS exported, pg_catalog.pg_current_snapshot() AS transactions, \
+             pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_database() AS database, \
+             pg_catalog.current_setting('server_version') AS version, \
+             pg_catalog.to_char(pg_catalog.statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS taken_at, \
+             pg_catalog.current_setting('block_size') AS block_size, \
+             pg_catalog.pg_encoding_to_char(d.encoding) AS encoding, d.datcollate, d.datctype, \
+             pg_catalog.to_json(d)->>'datlocprovider' AS provider \
+             FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
+        )
+        .await?;
+    let in_recovery = row.flag("in_recovery")?;
+    let server = Server {
+        version_num: session.version_num(),
+        version: row.string("version")?,
+        database: row.string("database")?,
+        encoding: row.string("encoding")?,
+        collation: row.optional_string("datcollate")?,
+        ctype: row.optional_string("datctype")?,
+        locale_provider: row.optional("provider")?.map(|letter| provider(letter).to_owned()),
+        system_identifier: system_identifier(session).await?,
+        block_bytes: row.number("block_size")?,
+        in_recovery,
+    };
+    let snapshot = Snapshot {
+        exported: row.string("exported")?,
+        transactions: row.string("transactions")?,
+        taken_at: row.string("taken_at")?,
+        wal_lsn: wal_position(session, in_recovery).await?,
+    };
+    Ok((server, snapshot))
+}
+
 impl Coordinator {
     /// Opens the session, makes sure that it is a direct one, and takes the snapshot.
     pub(super) async fn open(target: &Target, lock_timeout: Duration) -> Result<Self> {
@@ -93,39 +132,20 @@ impl Coordinator {
                  tested with; the census decides whether every object could be dumped"
             ));
         }
-        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-        let row = session
-            .row(
-                "SELECT pg_catalog.pg_export_snapshot() AS exported, pg_catalog.pg_current_snapshot() AS transactions, \
-                 pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_database() AS database, \
-                 pg_catalog.current_setting('server_version') AS version, \
-                 pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS taken_at, \
-                 pg_catalog.current_setting('block_size') AS block_size, \
-                 pg_catalog.pg_encoding_to_char(d.encoding) AS encoding, d.datcollate, d.datctype, \
-                 pg_catalog.to_json(d)->>'datlocprovider' AS provider \
-                 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
-            )
-            .await?;
-        let in_recovery = row.flag("in_recovery")?;
-        let server = Server {
-            version_num,
-            version: row.string("version")?,
-            database: row.string("database")?,
-            encoding: row.string("encoding")?,
-            collation: row.optional_string("datcollate")?,
-            ctype: row.optional_string("datctype")?,
-            locale_provider: row.optional("provider")?.map(|letter| provider(letter).to_owned()),
-            system_identifier: system_identifier(&session).await?,
-            block_bytes: row.number("block_size")?,
-            in_recovery,
-        };
-        let snapshot = Snapshot {
-            exported: row.string("exported")?,
-            transactions: row.string("transactions")?,
-            taken_at: row.string("taken_at")?,
-            wal_lsn: wal_position(&session, in_recovery).await?,
-        };
+        session.execute(BEGIN).await?;
+        let (server, snapshot) = look(&session).await?;
         Ok(Self { session, identity, server, snapshot, warnings })
+    }
+
+    /// Gives the snapshot up and takes another, with locks on these tables before it. `LOCK` as the first statement takes
+    /// no snapshot (manual, "Data Consistency Checks at the Application Level"), so nobody can have changed such a table
+    /// in between. A table that is gone is no matter: the new catalog does not have it either.
+    pub(super) async fn renew(&mut self, before: &[String]) -> Result<()> {
+        self.session.execute("ROLLBACK").await?;
+        self.session.execute(BEGIN).await?;
+        tables::lock_before(before, &self.session).await?;
+        (self.server, self.snapshot) = look(&self.session).await?;
+        Ok(())
     }
 
     /// A session that sees the same snapshot.
