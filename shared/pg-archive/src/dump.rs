@@ -26,6 +26,7 @@ mod files;
 mod rights;
 mod scan;
 mod snapshot;
+mod turns;
 
 pub use copy::DumpedFile;
 pub use files::{DataFile, Rows};

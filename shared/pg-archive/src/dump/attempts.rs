@@ -22,6 +22,10 @@ pub(super) async fn until_whole(coordinator: &mut Coordinator, options: &DumpOpt
         let mut catalog = catalog(coordinator, options, contradicts_itself);
         let error = match plan(coordinator, options, &mut catalog).await {
             Err(error) if passes(&error, last.as_deref()) => error,
+            Err(error) if tables::is_out_of_locks(&error) => {
+                let tables = tables::locked_names(&catalog).len();
+                return Err(tables::too_many(tables, &coordinator.session, error).await?);
+            }
             done => return done,
         };
         tracing::debug!(%error, "objects changed while they were read: planning again with a new snapshot");
@@ -60,7 +64,8 @@ fn code(error: &Error) -> Option<&SqlState> {
     source.code()
 }
 
-/// Errors of the server that say that something is not there. Its internal ones have no code of their own:
+/// Errors of the server that say that something is not there, or that it is in the way of somebody who waits for us: with
+/// the snapshot, our locks go. Its internal ones have no code of their own:
 /// `cache lookup failed for index 16400`, `could not open relation with OID 16400`.
 fn is_vanished(code: &SqlState, message: &str) -> bool {
     let codes = [
@@ -69,6 +74,7 @@ fn is_vanished(code: &SqlState, message: &str) -> bool {
         SqlState::UNDEFINED_OBJECT,
         SqlState::UNDEFINED_FUNCTION,
         SqlState::INVALID_SCHEMA_NAME,
+        SqlState::T_R_DEADLOCK_DETECTED,
     ];
     let internal = [
         "cache lookup failed",

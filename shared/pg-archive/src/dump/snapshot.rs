@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::catalog::{Server, tables};
 use crate::connect::{self, ServerIdentity, Target};
+use crate::dump::turns;
 use crate::session::Session;
 use crate::{Error, ErrorKind, Result};
 
@@ -153,8 +154,9 @@ impl Coordinator {
         let session = open(target, lock_timeout).await?;
         connect::check_same_server(target, &self.identity, &session.identity().await?)?;
         let import = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET TRANSACTION SNAPSHOT {}",
-            crate::quote::literal(&self.snapshot.exported)
+            "{BEGIN}; SET TRANSACTION SNAPSHOT {}; {}",
+            crate::quote::literal(&self.snapshot.exported),
+            turns::BEFORE_ALL
         );
         session.execute(&import).await.map_err(|error| {
             error.on(format!("snapshot {}", self.snapshot.exported)).hint(

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use tokio_postgres::error::SqlState;
+
 use crate::catalog::{Catalog, Object};
 use crate::session::Session;
 use crate::{Error, ErrorKind, Result, quote};
@@ -26,11 +28,13 @@ pub(crate) fn locked_names(catalog: &Catalog) -> Vec<String> {
 
 /// Locks them, and makes sure that their rows are those of the snapshot.
 pub(super) async fn lock(catalog: &Catalog, session: &Session) -> Result<()> {
-    for batch in locked_names(catalog).chunks(BATCH) {
+    let names = locked_names(catalog);
+    for batch in names.chunks(BATCH) {
         session.execute("SAVEPOINT pgark_lock").await?;
         match session.execute(&statement(batch)).await {
             Ok(()) => session.execute("RELEASE SAVEPOINT pgark_lock").await?,
             Err(error) if error.kind == ErrorKind::ConnectionLost => return Err(error),
+            Err(error) if is_out_of_locks(&error) => return Err(error),
             Err(error) => return Err(blame(batch, session, error).await?),
         }
     }
@@ -62,7 +66,10 @@ pub(crate) async fn lock_before(names: &[String], session: &Session) -> Result<(
                 }
                 Err(_) => session.execute("ROLLBACK TO SAVEPOINT pgark_lock_one").await?,
             }
+            session.execute("RELEASE SAVEPOINT pgark_lock_one").await?;
         }
+        // No snapshot can be exported out of a subtransaction.
+        session.execute("RELEASE SAVEPOINT pgark_lock").await?;
     }
     Ok(())
 }
@@ -70,6 +77,30 @@ pub(crate) async fn lock_before(names: &[String], session: &Session) -> Result<(
 fn statement(names: &[String]) -> String {
     let list = names.iter().map(|name| format!("ONLY {name}")).collect::<Vec<_>>().join(", ");
     format!("LOCK TABLE {list} IN ACCESS SHARE MODE")
+}
+
+/// Whether the server's table of locks is full.
+pub(crate) fn is_out_of_locks(error: &Error) -> bool {
+    let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
+    driver.and_then(tokio_postgres::Error::code) == Some(&SqlState::OUT_OF_MEMORY)
+}
+
+/// Says how large the server's table of locks is, and how large it must be. Ends the transaction.
+pub(crate) async fn too_many(tables: usize, session: &Session, error: Error) -> Result<Error> {
+    session.execute("ROLLBACK").await?;
+    let sql = "SELECT pg_catalog.current_setting('max_locks_per_transaction') AS per_transaction, \
+               pg_catalog.current_setting('max_connections')::int \
+               + pg_catalog.current_setting('max_prepared_transactions')::int AS transactions";
+    let row = session.row(sql).await?;
+    let (now, transactions) = (row.number::<usize>("per_transaction")?, row.number::<usize>("transactions")?);
+    let needed = tables.div_ceil(transactions.max(1)).max(now + 1);
+    let message = format!("{tables} tables cannot be locked at once: {}", error.message);
+    Ok(Error::new(error.kind, message).hint(format!(
+        "A backup holds one lock on each table that it dumps, and the server's table of locks has room for about {} \
+         (max_locks_per_transaction is {now}). Set max_locks_per_transaction to at least {needed}, and restart the server; \
+         or leave tables out with --exclude-table.",
+        now * transactions
+    )))
 }
 
 /// TRUNCATE, and an ALTER TABLE that writes the table anew, leave nothing of it to snapshots from before (manual,
@@ -148,13 +179,14 @@ struct Holders {
 /// Who keeps a table from being locked, as far as it shows: process, role and program, or the name of a prepared
 /// transaction. Not what they run, for a statement may hold a password.
 async fn holders(name: &str, session: &Session) -> Result<Holders> {
-    // A prepared transaction has no process, and its number in place of a virtual one (manual, `pg_locks`).
+    // A prepared transaction has no process. Its virtual number is that of its session, or `-1/` and its own after a
+    // restart; either way it holds a lock on its own number.
     let sql = format!(
         "SELECT CASE WHEN l.granted THEN 'holds' ELSE 'waits for' END AS does, l.pid, p.gid, \
          coalesce(a.usename, p.owner, 'unknown') AS role, coalesce(a.application_name, '') AS program \
          FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         LEFT JOIN pg_catalog.pg_prepared_xacts p ON l.pid IS NULL \
-         AND l.virtualtransaction = '-1/' || p.transaction::pg_catalog.text \
+         LEFT JOIN (pg_catalog.pg_locks x JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid) \
+         ON l.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction \
          WHERE l.relation = pg_catalog.to_regclass({}) AND l.mode = 'AccessExclusiveLock' \
          AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
          AND l.locktype = 'relation' ORDER BY l.granted DESC, l.pid LIMIT 5",
