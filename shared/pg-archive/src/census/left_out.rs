@@ -44,7 +44,7 @@ pub(super) async fn reasons(
     if counted.class == class::CLASS {
         invalid_indexes(session, &oids, &mut reasons).await?;
     }
-    if let (class::POLICY, column) | (class::TRIGGER, column) = (counted.class, table_column(counted.class)) {
+    if let Some(column) = table_column(counted.class) {
         on_extension_tables(catalog, session, counted, (column, &oids), &mut reasons).await?;
     }
     of_the_server(session, counted, &oids, &mut reasons).await?;
@@ -68,9 +68,13 @@ async fn invalid_indexes(session: &Session, oids: &str, reasons: &mut HashMap<u3
     Ok(())
 }
 
-/// The column that says which table a row belongs to.
-fn table_column(class: u32) -> &'static str {
-    if class == class::POLICY { "polrelid" } else { "tgrelid" }
+/// The column that says which table a policy or a trigger belongs to.
+fn table_column(class_oid: u32) -> Option<&'static str> {
+    match class_oid {
+        class::POLICY => Some("polrelid"),
+        class::TRIGGER => Some("tgrelid"),
+        _ => None,
+    }
 }
 
 /// Policies and triggers that somebody added to a table of an extension. Those that the extension's own script makes are
