@@ -50,6 +50,8 @@ mod single;
 mod text;
 #[path = "fidelity/vault.rs"]
 mod vault;
+#[path = "fidelity/wall.rs"]
+mod wall;
 
 use std::sync::{Mutex, PoisonError};
 

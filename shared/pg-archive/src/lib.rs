@@ -23,9 +23,11 @@ pub mod inspect;
 mod order;
 pub mod quote;
 pub mod restore;
+mod server_words;
 pub mod session;
 pub mod toc;
 mod tokens;
+pub mod wording;
 
 pub use error::{Error, ErrorKind};
 

@@ -91,11 +91,11 @@ async fn run_sql<S: ArchiveSource>(
     while let Some(chunk) = input.next().await? {
         lines.push(&chunk)?;
         if let Some(batch) = sql.push(&chunk)? {
-            session.execute(&batch).await?;
+            session.execute_unlogged(&batch).await?;
         }
     }
     if let Some(batch) = sql.finish()? {
-        session.execute(&batch).await?;
+        session.execute_unlogged(&batch).await?;
     }
     lines.finish_unmarked()
 }

@@ -104,7 +104,7 @@ impl Run<'_> {
             self.rehearsal.tried += 1;
             let refusal = self.attempt(&sql).await.map_err(|error| error.on(entry.label()))?;
             let Some(refusal) = refusal else { continue };
-            if sqlstate(&refusal) == Some(&SqlState::OUT_OF_MEMORY) {
+            if refusal.sqlstate() == Some(&SqlState::OUT_OF_MEMORY) {
                 self.rehearsal.incomplete = Some(refusal.message);
                 return Ok(());
             }
@@ -147,9 +147,4 @@ impl Run<'_> {
 fn is_tried(entry: &Entry) -> bool {
     let large_object = entry.desc == "BLOB" || entry.tag.starts_with("LARGE OBJECT ");
     entry.section != Section::Data && !large_object && pass(entry) != Pass::Refresh
-}
-
-fn sqlstate(error: &Error) -> Option<&SqlState> {
-    let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
-    driver.and_then(tokio_postgres::Error::code)
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::error::{DbError, ErrorPosition};
+use tokio_postgres::error::ErrorPosition;
 
 use super::data;
 use super::job::Job;
@@ -65,7 +65,7 @@ impl<S: ArchiveSource> Worker<S> {
             Some(file) if wanted.data => {
                 let empty = statements::empty_new_table(entry, &job.entries, &job.wanted);
                 let loaded = data::load(&job, &self.session, entry, file, empty.as_deref()).await;
-                loaded.map(Some).map_err(|error| locate(error, "").on(format!("{} ({file})", entry.label())))
+                loaded.map(Some).map_err(|error| error.on(format!("{} ({file})", entry.label())))
             }
             _ => Ok(None),
         }
@@ -80,29 +80,16 @@ impl<S: ArchiveSource> Worker<S> {
     }
 }
 
-/// Adds to a server's error where in the statement, or in the rows, it stumbled.
+/// Adds to a server's error where in the statement it stumbled. Statements of this kind are definitions.
 fn locate(mut error: Error, sql: &str) -> Error {
-    if !matches!(error.kind, ErrorKind::Statement | ErrorKind::Permission) {
-        return error;
+    let position =
+        error.driver().and_then(|driver| driver.as_db_error()).and_then(|server| server.position());
+    if let Some(ErrorPosition::Original(position)) = position
+        && !sql.is_empty()
+    {
+        let from = sql.chars().skip((*position as usize).saturating_sub(1));
+        let near: String = from.take(QUOTED_CHARS).collect();
+        error.message = format!("{}; near {:?}", error.message, near.trim_end());
     }
-    let source = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
-    let Some(server) = source.and_then(tokio_postgres::Error::as_db_error) else {
-        return error;
-    };
-    let place = match server.position() {
-        Some(ErrorPosition::Original(position)) if !sql.is_empty() => {
-            let from = sql.chars().skip((*position as usize).saturating_sub(1));
-            let near: String = from.take(QUOTED_CHARS).collect();
-            format!("; near {:?}", near.trim_end())
-        }
-        _ => row_of_copy(server).map(|row| format!("; {row}")).unwrap_or_default(),
-    };
-    error.message.push_str(&place);
     error
-}
-
-/// `COPY orders, line 7, column total`, without the value, which the server's context quotes: it is a user's.
-fn row_of_copy(server: &DbError) -> Option<&str> {
-    let line = server.where_()?.lines().find(|line| line.starts_with("COPY "))?;
-    Some(line.split(": \"").next().unwrap_or(line))
 }

@@ -118,6 +118,12 @@ pub struct Prepared {
 pub struct RestoreReport {
     /// The backup.
     pub backup: BackupId,
+    /// Its source.
+    pub source: SourceName,
+    /// The database that was backed up.
+    pub database: String,
+    /// The version of its server.
+    pub server_version: String,
     /// Where it went: host, port and database.
     pub target: String,
     /// Whether the manifest's signature was checked.
@@ -157,7 +163,9 @@ impl Restore {
     /// When the backup is missing or damaged, or the target is not fit for it.
     pub async fn prepare(&self, app: &App) -> Result<Prepared> {
         let prepared = self.prepare_on(app, app.target(&self.to)?).await?;
-        Ok(Prepared { marks: true, ..prepared })
+        let mut prepared = Prepared { marks: true, ..prepared };
+        prepared.warnings.extend(prepared.foreign_name());
+        Ok(prepared)
     }
 
     /// As [`prepare`](Self::prepare), for a target that is known without its connection string: the scratch database of
@@ -294,6 +302,21 @@ impl Prepared {
         self.target.display()
     }
 
+    /// What it is a backup of: source, database and server.
+    pub fn origin(&self) -> String {
+        let Manifest { source, server, .. } = self.manifest();
+        format!("source {source}, database {} of PostgreSQL {}", server.database, server.version)
+    }
+
+    /// That the database which loses objects is called otherwise than the one that was backed up. An empty one may be called
+    /// as one likes.
+    fn foreign_name(&self) -> Option<String> {
+        let (here, there) = (&self.manifest().server.database, self.target.database());
+        (self.database_at_stake().is_some() && here != there).then(|| {
+            format!("The backup is of another database than the target is: it is of {here}, and the target is {there}.")
+        })
+    }
+
     /// Restores.
     ///
     /// # Errors
@@ -383,6 +406,9 @@ impl Prepared {
     fn report(self, app: &App, done: &restore::RestoreReport, properties: usize) -> RestoreReport {
         RestoreReport {
             backup: self.manifest().id,
+            source: self.manifest().source.clone(),
+            database: self.manifest().server.database.clone(),
+            server_version: self.manifest().server.version.clone(),
             target: self.target(),
             signature: app.repository.signature_check(),
             entries: done.entries_done + properties,
