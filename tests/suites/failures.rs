@@ -28,6 +28,9 @@ mod changing;
 #[path = "failures/connecting.rs"]
 mod connecting;
 
+#[path = "failures/lying.rs"]
+mod lying;
+
 #[path = "failures/planning.rs"]
 mod planning;
 

@@ -8,8 +8,12 @@
 mod accepted;
 #[path = "fidelity/before.rs"]
 mod before;
+#[path = "fidelity/bytes.rs"]
+mod bytes;
 #[path = "fidelity/changes.rs"]
 mod changes;
+#[path = "fidelity/encodings.rs"]
+mod encodings;
 #[path = "fidelity/entries.rs"]
 mod entries;
 #[path = "fidelity/extensions.rs"]
@@ -44,6 +48,8 @@ mod rights;
 mod role_map;
 #[path = "fidelity/selections.rs"]
 mod selections;
+#[path = "fidelity/settings.rs"]
+mod settings;
 #[path = "fidelity/single.rs"]
 mod single;
 #[path = "fidelity/text.rs"]

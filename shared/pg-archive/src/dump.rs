@@ -17,6 +17,7 @@ use crate::catalog::{Catalog, DumpId, Kind, Server, read, tables};
 use crate::census::{self, Census, LeftOut, Missing};
 use crate::connect::Target;
 use crate::fingerprint::Fingerprint;
+use crate::text_settings::TextForm;
 use crate::toc::Entry;
 use crate::{Error, ErrorKind, Result, emit, globals, order};
 
@@ -48,6 +49,8 @@ pub struct DumpOptions {
     pub allow_missing: bool,
     /// Whether the hashes of roles' passwords go into the globals.
     pub role_passwords: bool,
+    /// The form of all text: a backup's own, or that of one to compare with.
+    pub text: TextForm,
     /// Names the data file of a table: schema, table, number of the chunk (from 1) if there are several.
     pub table_file: fn(&str, &str, Option<u32>) -> String,
     /// Random numbers, for the key that keeps psql from taking text of the server for commands of its own.
@@ -131,7 +134,7 @@ impl Dump {
     /// # Errors
     /// When the server cannot be reached directly, a lock cannot be had, a right is missing, or objects would be lost.
     pub async fn plan(target: &Target, options: DumpOptions, stop: &CancellationToken) -> Result<Self> {
-        let opened = snapshot::Coordinator::open(target, options.lock_timeout);
+        let opened = snapshot::Coordinator::open(target, &options.text, options.lock_timeout);
         let mut coordinator = unless_stopped(stop, opened).await?;
         match unless_stopped(stop, attempts::until_whole(&mut coordinator, &options)).await {
             Ok(plan) => Ok(Self { target: target.clone(), options, coordinator, plan }),
@@ -258,14 +261,17 @@ fn table_plans(catalog: &Catalog, files: &[DataFile]) -> Result<Vec<TablePlan>> 
         by_id.insert(id, plans.len());
         plans.push(TablePlan {
             id,
-            schema: catalog.schema_name(object).to_owned(),
-            name: object.name.clone(),
-            columns: tables::data_columns(catalog, table).into_iter().map(str::to_owned).collect(),
+            schema: catalog.readable(catalog.schema_name(object)).into_owned(),
+            name: catalog.readable(&object.name).into_owned(),
+            columns: tables::data_columns(catalog, table)
+                .into_iter()
+                .map(|column| catalog.readable(column).into_owned())
+                .collect(),
             bytes: table.total_bytes,
             rows_estimate: rows_estimate(table.rows_estimate),
             loaded_through: tables::load_root(catalog, table).map(|root| {
                 let root = catalog.get(root);
-                format!("{}.{}", catalog.schema_name(root), root.name)
+                catalog.readable(&format!("{}.{}", catalog.schema_name(root), root.name)).into_owned()
             }),
             files: vec![at],
         });

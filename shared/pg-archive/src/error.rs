@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Connect(crate::connect::ErrorKind),
     /// An open connection ended before its work was done.
     ConnectionLost,
+    /// What came from the server is not what a server sends.
+    Protocol,
     /// The server refused a statement.
     Statement,
     /// The role lacks a right that the work needs.
@@ -46,8 +48,9 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind but those of [`connect`](crate::connect), for documentation and its tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ConnectionLost,
+        Self::Protocol,
         Self::Statement,
         Self::Permission,
         Self::LockTimeout,
@@ -68,6 +71,7 @@ impl ErrorKind {
         match self {
             Self::Connect(kind) => kind.code(),
             Self::ConnectionLost => "postgres.connection-lost",
+            Self::Protocol => "postgres.protocol",
             Self::Statement => "postgres.statement",
             Self::Permission => "postgres.permission",
             Self::LockTimeout => "postgres.lock-timeout",

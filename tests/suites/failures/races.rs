@@ -1,8 +1,7 @@
 //! Backups beside others who change the database without a pause, one kind of change at a time, and `pg_dump` beside
 //! them: pgark fails no more often, and what it finished is whole and can be restored.
 //!
-//! `PGARK_TEST_RACE_ROUNDS` is the number of backups beside each kind; from 20 on, each of them is restored, and else the
-//! last one:
+//! `PGARK_TEST_RACE_ROUNDS` is the number of backups beside each kind. Each tenth of them is restored, and the last one:
 //!
 //!     PGARK_TEST_RACE_ROUNDS=100 cargo test -p pgark-tests --test failures races:: -- --nocapture --test-threads 1
 
@@ -19,7 +18,7 @@ use super::source::Source;
 use super::{Result, SOON};
 
 const ROUNDS: u32 = 4;
-const ALL_RESTORED: u32 = 20;
+const RESTORED_EVERY: u32 = 10;
 
 fn rounds() -> u32 {
     std::env::var("PGARK_TEST_RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
@@ -78,7 +77,7 @@ fn race(name: &str, prepare: &str, sql: &str) -> Result {
         match ended.done() {
             Ok(report) => {
                 assert!(report["rows"].as_u64() >= Some(600), "{name}: {report}");
-                if rounds() >= ALL_RESTORED || round == rounds() {
+                if round % RESTORED_EVERY == 0 || round == rounds() {
                     comes_back(name, &place)?;
                 }
             }

@@ -4,7 +4,7 @@ use crate::Result;
 use crate::catalog::Catalog;
 use crate::catalog::{
     aggregates, comments, constraints, dangling, extensions, functions, grants, indexes, large_objects,
-    names, plain, policies, rules, schemas, statistics, tables, triggers, types,
+    plain, policies, rules, schemas, statistics, tables, triggers, types,
 };
 use crate::session::Session;
 
@@ -13,7 +13,6 @@ use crate::session::Session;
 ///
 /// The catalog is the caller's, who can tell from it how far a failed reading came.
 pub async fn catalog(catalog: &mut Catalog, session: &Session) -> Result<()> {
-    names::check(session, &catalog.server.encoding).await?;
     for row in session.rows("SELECT oid, rolname FROM pg_catalog.pg_roles").await? {
         catalog.roles.insert(row.number("oid")?, row.string("rolname")?);
     }

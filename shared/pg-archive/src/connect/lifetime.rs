@@ -6,18 +6,17 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_postgres::error::{DbError, Severity, SqlState};
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{AsyncMessage, CancelToken, Socket};
+use tokio_postgres::{AsyncMessage, CancelToken};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::attempt::{seconds, within};
 use super::classify;
+use super::dial::Dial;
 use super::error::{Error, ErrorKind};
 use crate::server_words::{Rows, said};
-
-type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// How long to wait for the reason after the client learnt that the connection is gone. The task that knows it needs
 /// no more than its next turn.
@@ -34,7 +33,11 @@ pub struct Closed {
 type End = Option<Arc<tokio_postgres::Error>>;
 
 /// Spawns the task that moves messages between client and server.
-pub(super) fn drive(mut driver: tokio_postgres::Connection<Socket, Stream>, place: String) -> Closed {
+pub(super) fn drive<S, T>(mut driver: tokio_postgres::Connection<S, T>, place: String) -> Closed
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (sender, end) = watch::channel(None);
     let place: Arc<str> = place.into();
     let closed = Closed { end, place: Arc::clone(&place) };
@@ -124,6 +127,7 @@ impl std::fmt::Debug for Closed {
 #[derive(Clone)]
 pub struct Canceller {
     token: CancelToken,
+    dial: Arc<Dial>,
     connector: MakeRustlsConnect,
     place: Arc<str>,
     limit: Option<Duration>,
@@ -132,23 +136,26 @@ pub struct Canceller {
 impl Canceller {
     pub(super) fn new(
         token: CancelToken,
+        dial: Dial,
         connector: MakeRustlsConnect,
         place: &str,
         limit: Option<Duration>,
     ) -> Self {
-        Self { token, connector, place: place.into(), limit }
+        Self { token, dial: Arc::new(dial), connector, place: place.into(), limit }
     }
 
     /// Sends a cancel request over a connection of its own, encrypted if the session is. The server does not say
     /// whether there was anything to cancel (PostgreSQL manual, chapter 55.2.8).
     pub async fn cancel(&self) -> Result<(), Error> {
-        let sent = within(self.limit, self.token.cancel_query(self.connector.clone())).await;
-        let (kind, cause) = match sent {
+        let send = async {
+            let unreached = |error| classify::unreached(String::new(), &error);
+            let socket = self.dial.open().await.map_err(unreached)?;
+            let sent = self.token.cancel_query_raw(socket, self.dial.tls(&self.connector)).await;
+            sent.map_err(|error| classify::failure(String::new(), &error))
+        };
+        let (kind, cause) = match within(self.limit, send).await {
             Some(Ok(())) => return Ok(()),
-            Some(Err(error)) => {
-                let failure = classify::failure(String::new(), &error);
-                (failure.kind, failure.cause)
-            }
+            Some(Err(failure)) => (failure.kind, failure.cause),
             None => (ErrorKind::Timeout, format!("no answer within {}", seconds(self.limit))),
         };
         let hint = "The query may still be running; ending the session stops it at its next step.";

@@ -31,7 +31,7 @@ pub(super) async fn until_whole(coordinator: &mut Coordinator, options: &DumpOpt
         tracing::debug!(%error, "objects changed while they were read: planning again with a new snapshot");
         contradicts_itself |= error.kind == ErrorKind::Catalog;
         last = Some(error.to_string());
-        coordinator.renew(&tables::locked_names(&catalog)).await?;
+        coordinator.renew(&options.text, &tables::locked_names(&catalog)).await?;
     }
     let mut catalog = catalog(coordinator, options, contradicts_itself);
     plan(coordinator, options, &mut catalog).await.map_err(|error| {
@@ -54,14 +54,12 @@ fn passes(error: &Error, last: Option<&str>) -> bool {
     match error.kind {
         ErrorKind::Changed => true,
         ErrorKind::Catalog => last != Some(&error.to_string()),
-        ErrorKind::Statement => code(error).is_some_and(|code| is_vanished(code, &error.message)),
+        ErrorKind::Statement => {
+            let refusal = error.driver().and_then(tokio_postgres::Error::as_db_error);
+            refusal.is_some_and(|refusal| is_vanished(refusal.code(), refusal.message()))
+        }
         _ => false,
     }
-}
-
-fn code(error: &Error) -> Option<&SqlState> {
-    let source = error.source.as_ref()?.downcast_ref::<tokio_postgres::Error>()?;
-    source.code()
 }
 
 /// Errors of the server that say that something is not there, or that it is in the way of somebody who waits for us: with

@@ -24,6 +24,8 @@ use crate::fingerprint::Fingerprint;
 use crate::session::{Session, statement_error};
 use crate::{Error, ErrorKind, Result};
 
+/// The line that ends the rows in a data file. A row of the server's is never this: it would be `\\.`.
+const END_OF_DATA: &[u8] = b"\\.";
 /// Bytes that are collected before they go into the sink.
 const BATCH_BYTES: usize = 256 * 1024;
 
@@ -59,7 +61,9 @@ impl<S: ArchiveSink> Run<'_, S> {
         let mut sessions = Vec::new();
         // One after the other: the server's limit on connections shows before work is begun.
         for _ in 0..options.jobs.clamp(1, self.plan.files.len().max(1)) {
-            match unless_stopped(&self.stop, coordinator.join(target, options.lock_timeout)).await {
+            match unless_stopped(&self.stop, coordinator.join(target, &options.text, options.lock_timeout))
+                .await
+            {
                 Ok(session) => sessions.push(session),
                 Err(error) => {
                     end(sessions).await;
@@ -228,11 +232,11 @@ async fn stream(
     while let Some(row) = rows.next().await {
         let row = row.map_err(refused)?;
         let Some(text) = row.strip_suffix(b"\n") else {
-            return Err(Error::new(
-                ErrorKind::Archive,
-                "the server sent a row that does not end in a newline",
-            ));
+            return Err(broken_copy("a row came that does not end in a newline".to_owned()));
         };
+        if text == END_OF_DATA {
+            return Err(broken_copy("a row came that is the mark for the end of all rows".to_owned()));
+        }
         fingerprint.add_row(text);
         if let Some(pages) = &mut pages {
             pages.row(text, &mut sql)?;
@@ -255,6 +259,7 @@ async fn stream(
             (rows_reported, bytes_reported) = (fingerprint.rows, bytes);
         }
     }
+    check_count(session.copy_tag().as_deref(), fingerprint.rows)?;
     match pages {
         Some(pages) => {
             pages.finish(&mut sql);
@@ -267,6 +272,22 @@ async fn stream(
     observer.rows_read(fingerprint.rows - rows_reported, bytes - bytes_reported);
     let restored = if is_table { fingerprint } else { lines.finish_unmarked()? };
     Ok(DumpedFile { fingerprint, restored, bytes })
+}
+
+/// A COPY has not ended well before the server has said so, and how many rows it sent: its command tag comes last.
+fn check_count(tag: Option<&str>, rows: u64) -> Result<()> {
+    match tag.and_then(|tag| tag.strip_prefix("COPY ")?.parse::<u64>().ok()) {
+        Some(sent) if sent == rows => Ok(()),
+        Some(sent) => Err(broken_copy(format!("the server sent {sent} rows, and {rows} arrived"))),
+        None => Err(broken_copy(format!("{rows} rows arrived, and the server did not say how many it sent"))),
+    }
+}
+
+fn broken_copy(message: String) -> Error {
+    Error::new(ErrorKind::Protocol, message).hint(
+        "What lies between here and the server (a proxy, a pooler) changes the rows, or the server is damaged. Connect \
+         to the server itself, and run the backup again.",
+    )
 }
 
 async fn flush(batch: &mut BytesMut, out: &mut impl SinkFile, bytes: &mut u64) -> Result<()> {

@@ -76,7 +76,7 @@ fn table_files(
     options: &DumpOptions,
     files: &mut Vec<DataFile>,
 ) {
-    let (schema, name) = (catalog.schema_name(object), &object.name);
+    let (schema, name) = (catalog.readable(catalog.schema_name(object)), catalog.readable(&object.name));
     let pages = table.heap_bytes.div_ceil(u64::from(catalog.server.block_bytes.max(1)));
     // Before 14 a range of pages is found by reading the whole table (TID Range Scan came with 14).
     let by_range = catalog.server.version_num >= 140_000
@@ -84,7 +84,7 @@ fn table_files(
         && table.filter.is_none();
     let wanted = if by_range { table.total_bytes.div_ceil(options.chunk_bytes.max(1)) } else { 1 };
     let count = wanted.clamp(1, pages.max(1)).min(9999);
-    let label = format!("table {}", catalog.qualified(object));
+    let label = format!("table {}", catalog.readable(&catalog.qualified(object)));
     for chunk in 0..count {
         let number = (count > 1).then(|| u32::try_from(chunk + 1).unwrap_or(u32::MAX));
         let range = (count > 1).then(|| {
@@ -94,7 +94,7 @@ fn table_files(
             (from, to)
         });
         files.push(DataFile {
-            name: (options.table_file)(schema, name, number),
+            name: (options.table_file)(&schema, &name, number),
             label: label.clone(),
             rows: Rows::Table { table: object.id, chunk: number },
             relation: Some(catalog.qualified(object)),

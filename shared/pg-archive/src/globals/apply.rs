@@ -40,7 +40,7 @@ pub struct Applied {
 /// # Errors
 /// When a statement fails. All are tried, and each that failed is named.
 pub async fn apply(session: &Session, text: &str, wanted: &Wanted) -> Result<Applied> {
-    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
+    session.execute("SET standard_conforming_strings = on").await?;
     let all = whole_statements(text)?;
     let mut run = Run::new(session).await?;
     let mut failures = Vec::new();
@@ -141,6 +141,10 @@ impl<'a> Run<'a> {
             Err(error) if error.kind == ErrorKind::ConnectionLost => return Err(error),
             Err(error) => error,
         };
+        if error.sqlstate() == Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) {
+            self.leave_unreadable(statement);
+            return Ok(None);
+        }
         if error.sqlstate() == Some(&SqlState::DUPLICATE_OBJECT) || self.is_so(&statement.about).await? {
             self.applied.existed += 1;
             return Ok(None);
@@ -155,6 +159,17 @@ impl<'a> Run<'a> {
             _ => return Ok(Some(error)),
         }
         Ok(None)
+    }
+
+    /// Names of roles are bytes, which databases of several encodings share. One that was made in another encoding than
+    /// that of the database which takes these statements cannot be said here, and is in nobody else's way.
+    fn leave_unreadable(&mut self, statement: &Statement) {
+        let text =
+            "is left out: its name is no text in the encoding of the database that the globals are run in";
+        let warning = format!("{} {text}", statement.shown().trim_end());
+        if !self.applied.warnings.contains(&warning) {
+            self.applied.warnings.push(warning);
+        }
     }
 
     /// The role that restores would shut itself out: without its rights in the midst of the work, or with another

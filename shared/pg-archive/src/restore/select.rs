@@ -8,7 +8,9 @@
 use super::options::{Content, RestoreOptions};
 use super::schedule::Pass;
 use crate::catalog::selection::NamePattern;
-use crate::toc::{Entry, Section, settings};
+use crate::encodings::readable;
+use crate::toc::settings::{self, Settings};
+use crate::toc::{Entry, Section};
 use crate::{Error, ErrorKind, Result};
 
 mod belonging;
@@ -48,6 +50,7 @@ pub(super) fn select(entries: &[Entry], options: &RestoreOptions) -> Result<Sele
         tables: Patterns::parse("table", &options.tables)?,
         excluded_schemas: Patterns::parse("schema", &options.exclude_schemas)?,
         excluded_tables: Patterns::parse("table", &options.exclude_tables)?,
+        encoding: Settings::of(entries)?.encoding,
     };
     let relations = Relations::new(entries);
     let chosen = filters.choose(entries, &relations);
@@ -141,6 +144,8 @@ struct Filters {
     tables: Patterns,
     excluded_schemas: Patterns,
     excluded_tables: Patterns,
+    /// Of the entries' texts. Patterns are for what people read in them.
+    encoding: String,
 }
 
 impl Filters {
@@ -187,12 +192,14 @@ impl Filters {
 
     /// Whether an entry is named by what is to be taken.
     fn takes(&mut self, entry: &Entry) -> bool {
-        let schema = entry.schema.as_deref().unwrap_or_default();
-        let in_schema = self.schemas.are_none() || self.schemas.any(|pattern| pattern.matches_schema(schema));
+        let schema = readable(entry.schema.as_deref().unwrap_or_default(), &self.encoding);
+        let in_schema =
+            self.schemas.are_none() || self.schemas.any(|pattern| pattern.matches_schema(&schema));
         if self.tables.are_none() {
             return in_schema;
         }
-        in_schema && is_named(entry) && self.tables.any(|pattern| pattern.matches(schema, &entry.tag))
+        let tag = readable(&entry.tag, &self.encoding);
+        in_schema && is_named(entry) && self.tables.any(|pattern| pattern.matches(&schema, &tag))
     }
 
     /// Which entries are named by what is to be left out.
@@ -202,9 +209,10 @@ impl Filters {
                 "SCHEMA" => entry.tag.as_str(),
                 _ => entry.schema.as_deref().unwrap_or_default(),
             };
-            let by_schema = self.excluded_schemas.any(|pattern| pattern.matches_schema(schema));
+            let (schema, tag) = (readable(schema, &self.encoding), readable(&entry.tag, &self.encoding));
+            let by_schema = self.excluded_schemas.any(|pattern| pattern.matches_schema(&schema));
             let by_table =
-                is_named(entry) && self.excluded_tables.any(|pattern| pattern.matches(schema, &entry.tag));
+                is_named(entry) && self.excluded_tables.any(|pattern| pattern.matches(&schema, &tag));
             by_schema || by_table
         });
         excluded.collect()

@@ -10,7 +10,7 @@ use super::select::Wanted;
 use crate::quote::{identifier, literal, qualified};
 use crate::toc::Entry;
 use crate::toc::settings::Settings;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, text_settings};
 
 /// The kinds whose owner is set by their name alone.
 const OWNED_BY_NAME: &[&str] = &[
@@ -58,23 +58,13 @@ const WITHOUT_OWNER: &[&str] = &[
     "TRANSFORM",
 ];
 
-/// Sets a new session up. Time-outs of versions to come, or of later ones than the server's, are not asked for by
-/// name. Text forms that input depends on are those that data is dumped with.
+/// Sets a new session up: what input depends on, then what was asked for, then what the archive says itself.
 pub(super) fn session_setup(settings: &Settings, extra: &[(String, String)]) -> String {
     let strings = if settings.standard_conforming_strings { "on" } else { "off" };
     let mut sql = format!(
-        "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN \
-         ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', \
-         'idle_session_timeout');\n\
-         SET client_encoding = {};\n\
-         SET standard_conforming_strings = {strings};\n\
-         SET escape_string_warning = off;\n\
-         SET check_function_bodies = false;\n\
-         SET xmloption = content;\n\
-         SET client_min_messages = warning;\n\
-         SET row_security = off;\n\
-         SET DateStyle = ISO;\n\
-         SET IntervalStyle = postgres;\n",
+        "SELECT pg_catalog.set_config('search_path', '', false);\n{}SET client_encoding = {};\n\
+         SET standard_conforming_strings = {strings};\n",
+        text_settings::writing(),
         literal(&settings.encoding)
     );
     for (name, value) in extra {

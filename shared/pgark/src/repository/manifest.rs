@@ -2,11 +2,12 @@
 //!
 //! Readers tolerate unknown fields within the major version they know and refuse a newer major version.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use pg_archive::census::LeftOut;
 use pg_archive::fingerprint::Fingerprint;
+use pg_archive::text_settings::TextForm;
 use serde::{Deserialize, Serialize};
 
 use super::{BackupId, SourceName, Tier};
@@ -14,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Compression, Sealed};
 
 /// The version that this pgark writes.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 const FORMAT_MAJOR: u32 = 1;
 
 /// A backup's manifest.
@@ -77,6 +78,10 @@ pub struct Server {
     pub database: String,
     /// `server_encoding`.
     pub encoding: String,
+    /// The settings that the text of rows depends on, `client_encoding` among them, and their values when it was made.
+    /// Backups of format 1.0 say none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_settings: Option<BTreeMap<String, String>>,
     /// `datcollate`.
     pub collation: Option<String>,
     /// `datctype`.
@@ -231,6 +236,17 @@ struct Version {
 }
 
 impl Manifest {
+    /// The form of the text of definitions and rows. Format 1.0 had all in UTF-8, but for databases that never said
+    /// what their bytes mean, and money as the database's own settings have it.
+    pub fn text_form(&self) -> TextForm {
+        let setting = |name: &str| self.server.text_settings.as_ref()?.get(name).cloned();
+        let usual = if self.server.encoding == "SQL_ASCII" { "SQL_ASCII" } else { "UTF8" };
+        TextForm {
+            encoding: Some(setting("client_encoding").unwrap_or_else(|| usual.to_owned())),
+            lc_monetary: setting("lc_monetary"),
+        }
+    }
+
     /// The text that is stored: JSON, indented, with a final newline.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(self).map_err(|source| {

@@ -81,8 +81,7 @@ fn statement(names: &[String]) -> String {
 
 /// Whether the server's table of locks is full.
 pub(crate) fn is_out_of_locks(error: &Error) -> bool {
-    let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
-    driver.and_then(tokio_postgres::Error::code) == Some(&SqlState::OUT_OF_MEMORY)
+    error.sqlstate() == Some(&SqlState::OUT_OF_MEMORY)
 }
 
 /// Says how large the server's table of locks is, and how large it must be. Ends the transaction.

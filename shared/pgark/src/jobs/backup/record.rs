@@ -55,6 +55,7 @@ pub(super) fn manifest(
             version_num: plan.server.version_num,
             database: plan.server.database.clone(),
             encoding: plan.server.encoding.clone(),
+            text_settings: Some(plan.server.text_settings.iter().cloned().collect()),
             collation: plan.server.collation.clone(),
             ctype: plan.server.ctype.clone(),
             locale_provider: plan.server.locale_provider.clone(),

@@ -51,6 +51,7 @@ pub(crate) fn sample(id: BackupId, source: &str, tier: Tier) -> Manifest {
             version_num: 170_004,
             database: "app".into(),
             encoding: "UTF8".into(),
+            text_settings: None,
             collation: Some("C".into()),
             ctype: Some("C".into()),
             locale_provider: Some("libc".into()),
