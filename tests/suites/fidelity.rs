@@ -38,6 +38,8 @@ mod majors;
 mod newer;
 #[path = "fidelity/oracle.rs"]
 mod oracle;
+#[path = "fidelity/partitions.rs"]
+mod partitions;
 #[path = "fidelity/parts.rs"]
 mod parts;
 #[path = "fidelity/replace.rs"]

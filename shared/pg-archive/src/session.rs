@@ -167,7 +167,11 @@ impl Row {
     /// A value that is never NULL.
     pub fn text(&self, column: &str) -> Result<&str> {
         self.optional(column)?.ok_or_else(|| {
-            Error::new(ErrorKind::Catalog, format!("a catalog query returned NULL for {column}"))
+            let error = Error::new(ErrorKind::Catalog, format!("a catalog query returned NULL for {column}"));
+            match self.optional("oid") {
+                Ok(Some(oid)) => error.on(format!("object with OID {oid}")),
+                _ => error,
+            }
         })
     }
 

@@ -21,6 +21,7 @@ pub use create::{emit_attach, emit_default};
 pub(crate) use data::{copy_columns, data_columns, load_root};
 pub use data::{emit_data, emit_refresh, plan_data};
 pub use data_order::{order_by_foreign_keys, order_configuration, order_refreshes};
+pub(crate) use lock::{is_out_of_locks, lock_before, locked_names, too_many};
 pub use read::read;
 pub(super) use read::with_table;
 

@@ -178,7 +178,7 @@ impl Filters {
             .iter()
             .enumerate()
             .map(|(index, entry)| {
-                let owners = relations.owners(entries, index);
+                let owners = relations.owners(index);
                 if is_relation(entry) {
                     of_relations[index]
                 } else if owners.is_empty() {
