@@ -19,6 +19,12 @@ mod source;
 #[path = "failures/breaking.rs"]
 mod breaking;
 
+#[path = "failures/census.rs"]
+mod census;
+
+#[path = "failures/changing.rs"]
+mod changing;
+
 #[path = "failures/connecting.rs"]
 mod connecting;
 
@@ -27,6 +33,9 @@ mod lying;
 
 #[path = "failures/planning.rs"]
 mod planning;
+
+#[path = "failures/races.rs"]
+mod races;
 
 #[path = "failures/reading.rs"]
 mod reading;

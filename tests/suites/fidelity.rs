@@ -12,6 +12,8 @@ mod before;
 mod bytes;
 #[path = "fidelity/changes.rs"]
 mod changes;
+#[path = "fidelity/definitions.rs"]
+mod definitions;
 #[path = "fidelity/encodings.rs"]
 mod encodings;
 #[path = "fidelity/entries.rs"]
@@ -36,6 +38,8 @@ mod majors;
 mod newer;
 #[path = "fidelity/oracle.rs"]
 mod oracle;
+#[path = "fidelity/partitions.rs"]
+mod partitions;
 #[path = "fidelity/parts.rs"]
 mod parts;
 #[path = "fidelity/replace.rs"]
@@ -50,6 +54,8 @@ mod selections;
 mod settings;
 #[path = "fidelity/single.rs"]
 mod single;
+#[path = "fidelity/strangers.rs"]
+mod strangers;
 #[path = "fidelity/text.rs"]
 mod text;
 #[path = "fidelity/vault.rs"]

@@ -14,6 +14,7 @@ use crate::{Error, ErrorKind, Result};
 pub mod aggregates;
 pub mod comments;
 pub mod constraints;
+mod dangling;
 pub mod extensions;
 pub mod functions;
 pub mod grants;
@@ -350,6 +351,11 @@ pub struct Catalog {
     pub warnings: Vec<String>,
     /// Objects that are left out because the role may not see all of them.
     pub hidden: Vec<Hidden>,
+    /// Whether to look for objects that lack their schema or owner, because the catalogs were found to contradict
+    /// themselves.
+    pub contradicts_itself: bool,
+    /// Those that were found.
+    pub dangling: Vec<crate::census::Missing>,
     objects: Vec<Object>,
     by_address: HashMap<Address, DumpId>,
 }

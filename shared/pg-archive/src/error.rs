@@ -30,6 +30,8 @@ pub enum ErrorKind {
     Stopped,
     /// The catalogs hold something that this version does not understand.
     Catalog,
+    /// Objects were dropped or changed by others while they were read.
+    Changed,
     /// User objects exist that the archive would not hold.
     Census,
     /// A table of contents or a data file is not what it should be.
@@ -46,7 +48,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind but those of [`connect`](crate::connect), for documentation and its tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ConnectionLost,
         Self::Protocol,
         Self::Statement,
@@ -55,6 +57,7 @@ impl ErrorKind {
         Self::Cancelled,
         Self::Stopped,
         Self::Catalog,
+        Self::Changed,
         Self::Census,
         Self::Archive,
         Self::Storage,
@@ -75,6 +78,7 @@ impl ErrorKind {
             Self::Cancelled => "postgres.cancelled",
             Self::Stopped => "stopped",
             Self::Catalog => "postgres.catalog",
+            Self::Changed => "postgres.changed",
             Self::Census => "dump.census",
             Self::Archive => "archive.damaged",
             Self::Storage => "archive.storage",

@@ -33,6 +33,8 @@ pub struct DataFile {
     pub label: String,
     /// What it holds.
     pub rows: Rows,
+    /// The table that its session must lock to read it, quoted; none for large objects.
+    pub relation: Option<String>,
     /// The COPY statement that reads it.
     pub copy: String,
     /// Bytes on disk that it covers.
@@ -55,6 +57,7 @@ pub(super) fn plan(catalog: &Catalog, options: &DumpOptions) -> Vec<DataFile> {
                     name: range.file_name(),
                     label: format!("large objects {} to {}", range.first_oid, range.last_oid),
                     rows: Rows::LargeObjects { data: object.id },
+                    relation: None,
                     copy: range.copy_statement(),
                     bytes_estimate: large_objects::CHUNK_BYTES,
                 });
@@ -94,6 +97,7 @@ fn table_files(
             name: (options.table_file)(&schema, &name, number),
             label: label.clone(),
             rows: Rows::Table { table: object.id, chunk: number },
+            relation: Some(catalog.qualified(object)),
             copy: copy_statement(catalog, object, table, range),
             bytes_estimate: table.total_bytes / count,
         });

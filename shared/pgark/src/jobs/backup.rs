@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::config::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupWriter;
+use crate::repository::manifest::LeftOutRecord;
 use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier, keys};
 use crate::runs::answer::answer;
 use crate::runs::{Answer, Job, JobName, RunCost};
@@ -98,6 +99,8 @@ pub struct BackupReport {
     pub roles: Roles,
     /// User objects that are not in it, accepted by `allow_missing`.
     pub missing: Vec<String>,
+    /// User objects that no backup holds, as `pg_dump` leaves them out too; `warnings` names them as well.
+    pub left_out: Vec<LeftOutRecord>,
     /// What a user should know.
     pub warnings: Vec<String>,
     /// What it costs at Amazon, estimated; `null` for a dry run, and in a folder.

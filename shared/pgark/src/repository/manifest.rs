@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use pg_archive::census::LeftOut;
 use pg_archive::fingerprint::Fingerprint;
 use pg_archive::text_settings::TextForm;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,10 @@ pub struct Manifest {
     pub options: BackupOptions,
     /// What may be missing, by the user's word, and was.
     pub allow_missing: Vec<String>,
+    /// User objects that no backup holds, as `pg_dump` leaves them out too, each with the reason. Not in a manifest of
+    /// format 1.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutRecord>,
     /// The number of entries in toc.dat.
     pub toc_entries: u64,
     /// Every table whose rows are in the backup.
@@ -103,6 +108,24 @@ pub struct EncryptionRecord {
     pub scheme: String,
     /// The public keys; any one of their secret keys decrypts.
     pub recipients: Vec<String>,
+}
+
+/// A user object that no backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOutRecord {
+    /// Its kind, in the server's words: `index`, `function` …
+    pub kind: String,
+    /// Its identity, in the server's words.
+    pub identity: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<&LeftOut> for LeftOutRecord {
+    fn from(object: &LeftOut) -> Self {
+        let LeftOut { kind, identity, reason } = object.clone();
+        Self { kind, identity, reason }
+    }
 }
 
 /// What was asked for, as far as it changes what the backup holds.

@@ -62,6 +62,7 @@ pub(crate) fn sample(id: BackupId, source: &str, tier: Tier) -> Manifest {
         encryption: Some(EncryptionRecord { scheme: "age-x25519".into(), recipients: vec!["age1x".into()] }),
         options: BackupOptions { exclude_tables: vec!["log_*".into()], ..BackupOptions::default() },
         allow_missing: vec![],
+        left_out: vec![],
         toc_entries: 7,
         totals: Totals::of(&tables, &objects),
         tables,
