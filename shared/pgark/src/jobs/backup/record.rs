@@ -194,6 +194,7 @@ pub(super) fn planned(
         signed_by: None,
         roles: roles(job.data_only, job.role_passwords),
         missing: plan.missing.iter().map(ToString::to_string).collect(),
+        changes: Vec::new(),
         warnings: plan.warnings.clone(),
         cost: None,
     }
@@ -220,6 +221,7 @@ pub(super) fn finished(app: &App, manifest: &Manifest, place: &BackupRef) -> Bac
         signed_by: None,
         roles: roles(manifest.options.data_only, manifest.options.role_passwords),
         missing: manifest.allow_missing.clone(),
+        changes: Vec::new(),
         warnings: manifest.warnings.clone(),
         cost: cost(app, manifest),
     }
