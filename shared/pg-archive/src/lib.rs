@@ -15,6 +15,7 @@ pub mod copy_text;
 pub mod databases;
 pub mod dump;
 mod emit;
+pub mod encodings;
 pub mod error;
 pub mod fingerprint;
 pub mod globals;
@@ -22,11 +23,14 @@ mod guc;
 pub mod inspect;
 mod order;
 pub mod quote;
+pub mod raw_text;
 pub mod restore;
 mod server_words;
 pub mod session;
+pub mod text_settings;
 pub mod toc;
 mod tokens;
+pub mod wording;
 
 pub use error::{Error, ErrorKind};
 

@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use pg_archive::connect::{Target, check_direct};
 use pg_archive::globals;
+use pg_archive::restore::{LeaveOut, RestoreOptions};
 use pg_archive::session::Session;
+use pg_archive::toc::Entry;
+use tokio_util::sync::CancellationToken;
 
 use super::report::{RestoreTestReport, TargetKind, seconds_since};
 use super::{Content, scratch, superuser};
 use crate::app::{App, Outside};
 use crate::embedded::{Options, Server, binaries};
 use crate::error::{Error, ErrorKind, Result};
+use crate::jobs::as_backed_up;
+use crate::jobs::compare::read_again;
 use crate::repository::BackupRef;
 
 /// How often the session that says that the test is alive says something, lest a firewall cut it off.
@@ -89,6 +94,24 @@ impl Place {
     /// The scratch database.
     pub(super) fn scratch(&self) -> &Target {
         &self.scratch
+    }
+
+    /// What this server makes of the backup's definitions when it reads them, in a second scratch database that is gone
+    /// then.
+    pub(super) async fn read_again(&self, content: &Content, stop: &CancellationToken) -> Result<Vec<Entry>> {
+        let name = scratch::second(self.scratch.database());
+        scratch::create(&self.keeper, &name, content, scratch::SECOND_COMMENT).await?;
+        let no_roles = self.kind == TargetKind::Server;
+        let leave_out = LeaveOut { owners: no_roles, privileges: no_roles, tablespaces: true };
+        let options =
+            RestoreOptions { jobs: self.app.settings.jobs.get(), leave_out, ..RestoreOptions::default() };
+        let dump = as_backed_up(&self.app, &content.manifest);
+        let target = self.scratch.with_database(&name);
+        let again = read_again(&target, &content.entries, options, dump, stop).await;
+        let dropped = scratch::drop_database(&self.keeper, &self.maintenance, &name, true).await;
+        let again = again?;
+        dropped?;
+        Ok(again)
     }
 
     /// Does something for as long as the session lasts that keeps others from removing the database.
