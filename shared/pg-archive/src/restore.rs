@@ -26,6 +26,7 @@ mod data;
 mod database;
 mod job;
 mod loading;
+mod older;
 mod options;
 mod plan;
 mod prechecks;
@@ -225,6 +226,16 @@ where
             }
         }
         self.report.times.post_data = started.elapsed().saturating_sub(self.report.times.data);
+        let circular: Vec<String> = self
+            .schedule
+            .circular()
+            .iter()
+            .filter_map(|index| self.job.entries.get(*index))
+            .map(Entry::label)
+            .collect();
+        if !circular.is_empty() {
+            tracing::warn!(entries = %circular.join(", "), "entries wait for each other in a circle: went by their order");
+        }
         Ok(self.report)
     }
 

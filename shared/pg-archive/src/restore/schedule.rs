@@ -75,6 +75,7 @@ pub(super) struct Schedule {
     pass: usize,
     running: usize,
     users: HashMap<usize, Users>,
+    circular: Vec<usize>,
 }
 
 impl Schedule {
@@ -95,6 +96,7 @@ impl Schedule {
             pass: 0,
             running: 0,
             users: HashMap::new(),
+            circular: Vec::new(),
         };
         let free =
             (0..schedule.tasks.len()).filter(|index| schedule.tasks[*index].after.is_empty()).collect();
@@ -120,9 +122,14 @@ impl Schedule {
             else {
                 return Next::Finished;
             };
-            tracing::warn!(task = index, "entries depend on each other in a circle: going by their order");
+            self.circular.push(index);
             self.make_ready(vec![index]);
         }
+    }
+
+    /// The tasks that waited for each other in a circle, and were taken in their order.
+    pub(super) fn circular(&self) -> &[usize] {
+        &self.circular
     }
 
     /// Tells that a running task is done.

@@ -72,6 +72,7 @@ impl<S: ArchiveSource> Worker<S> {
     }
 
     async fn execute(&self, entry: &Entry, sql: &str) -> Result<()> {
+        self.session.about(entry.label());
         // What is in these may be a password.
         let quotable = !matches!(entry.desc.as_str(), "USER MAPPING" | "SERVER" | "SUBSCRIPTION");
         let result =

@@ -99,7 +99,7 @@ async fn set_properties(
         return Ok(());
     }
     let session = Session::open(through).await?;
-    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; BEGIN").await?;
+    session.execute("SET standard_conforming_strings = on; BEGIN").await?;
     for (label, sql) in properties {
         session.execute(sql).await.map_err(|error| error.on(label.clone()).hint(hint))?;
     }
