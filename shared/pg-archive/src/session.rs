@@ -241,6 +241,12 @@ pub fn statement_error(error: tokio_postgres::Error, sql: &str) -> Error {
     }
 }
 
+/// The code that the server gave for its refusal, if an error is one.
+pub fn sqlstate(error: &Error) -> Option<&SqlState> {
+    let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
+    driver.and_then(tokio_postgres::Error::code)
+}
+
 impl From<connect::Error> for Error {
     fn from(error: connect::Error) -> Self {
         let kind = match error.kind() {

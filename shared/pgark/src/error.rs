@@ -127,6 +127,8 @@ pub enum Exit {
     Damaged = 3,
     /// Unhealthy.
     Unhealthy = 4,
+    /// A restore brought what it could, and left out some objects.
+    LeftOut = 5,
 }
 
 impl ErrorKind {

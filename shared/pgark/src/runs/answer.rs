@@ -195,7 +195,7 @@ impl<R: Summarized> SourceOutcome<R> {
 fn badness(exit: Exit) -> u8 {
     match exit {
         Exit::Done => 0,
-        Exit::Unhealthy => 1,
+        Exit::Unhealthy | Exit::LeftOut => 1,
         Exit::Usage => 2,
         Exit::Failed => 3,
         Exit::Damaged => 4,
