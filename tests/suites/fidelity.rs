@@ -24,6 +24,8 @@ mod generated;
 mod globals;
 #[path = "fidelity/kinds.rs"]
 mod kinds;
+#[path = "fidelity/left_out.rs"]
+mod left_out;
 #[path = "fidelity/locales.rs"]
 mod locales;
 #[path = "fidelity/majors.rs"]

@@ -270,8 +270,13 @@ where
 
     /// Ends a restore that must bring all.
     fn refuse_left_out(&mut self) -> Result<()> {
-        let refused: Vec<usize> =
-            self.schedule.left_out().keys().filter(|index| self.refusals.contains_key(index)).copied().collect();
+        let refused: Vec<usize> = self
+            .schedule
+            .left_out()
+            .keys()
+            .filter(|index| self.refusals.contains_key(index))
+            .copied()
+            .collect();
         let Some((first, more)) = refused.split_first() else { return Ok(()) };
         let Some(mut error) = self.refusals.remove(first) else { return Ok(()) };
         if !more.is_empty() {
@@ -283,9 +288,11 @@ where
     /// What was given up, in words.
     fn left_out(&self) -> Vec<LeftOut> {
         let Job { entries, wanted, options, .. } = &*self.job;
-        let left_out = self.schedule.left_out().iter().filter(|(index, _)| {
-            wanted.get(**index).is_some_and(|wanted| wanted.anything())
-        });
+        let left_out = self
+            .schedule
+            .left_out()
+            .iter()
+            .filter(|(index, _)| wanted.get(**index).is_some_and(|wanted| wanted.anything()));
         let words = left_out.filter_map(|(index, needs)| {
             let (entry, wanted) = (&entries[*index], wanted[*index]);
             let expected = options.expected.as_ref().zip(entry.data_file.as_ref());

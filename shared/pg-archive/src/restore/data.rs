@@ -71,11 +71,7 @@ fn remember(error: Error, refusal: &mut Option<Error>) -> Result<()> {
 }
 
 /// Sends COPY text to the server.
-async fn copy_in<S: ArchiveSource>(
-    input: &mut Input<'_, S>,
-    session: &Session,
-    copy: &str,
-) -> Result<Read> {
+async fn copy_in<S: ArchiveSource>(input: &mut Input<'_, S>, session: &Session, copy: &str) -> Result<Read> {
     let failed = |error| statement_error(error, copy);
     let mut refusal = None;
     let mut sink = match session.client().copy_in::<_, Bytes>(copy).await {

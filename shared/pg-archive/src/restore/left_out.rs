@@ -79,7 +79,7 @@ pub(super) fn refused(entry: &Entry, wanted: Wanted, error: &Error, expected: Op
 /// What could not be made because of something else.
 pub(super) fn fallen(entry: &Entry, wanted: Wanted, needs: &Entry, expected: Option<Expected>) -> LeftOut {
     let sql = if is_secret(entry) { None } else { statement(entry, wanted) };
-    let of_table = needs.desc == "TABLE" && !matches!(entry.desc.as_str(), "VIEW" | "MATERIALIZED VIEW" | "FUNCTION");
+    let of_table = needs.desc == "TABLE" && comes_with_table(entry, needs);
     LeftOut {
         object: entry.label(),
         statement: sql.as_deref().map(beginning),
@@ -89,6 +89,15 @@ pub(super) fn fallen(entry: &Entry, wanted: Wanted, needs: &Entry, expected: Opt
         cure: format!("Bring back {} first.", needs.label()),
         again: if of_table { Again::With(needs.label()) } else { again(entry, sql) },
         rows: rows(wanted, expected),
+    }
+}
+
+/// Whether `--table` brings it, too.
+fn comes_with_table(entry: &Entry, table: &Entry) -> bool {
+    match entry.desc.as_str() {
+        "FK CONSTRAINT" => entry.schema == table.schema && entry.tag.starts_with(&format!("{} ", table.tag)),
+        "VIEW" | "MATERIALIZED VIEW" | "FUNCTION" | "PROCEDURE" | "TABLE" | "TABLE ATTACH" => false,
+        _ => true,
     }
 }
 
@@ -190,7 +199,8 @@ mod tests {
     fn secrets_are_not_shown() {
         let error = Error::new(ErrorKind::Statement, "no");
         for desc in ["USER MAPPING", "SERVER", "SUBSCRIPTION"] {
-            let left = refused(&entry(desc, "x", "CREATE x OPTIONS (password 'secret')"), DEFINITION, &error, None);
+            let left =
+                refused(&entry(desc, "x", "CREATE x OPTIONS (password 'secret')"), DEFINITION, &error, None);
             assert!(!format!("{left:?}").contains("secret"), "{left:?}");
             assert_eq!(left.again, Again::Fetched);
         }
@@ -199,7 +209,8 @@ mod tests {
     #[test]
     fn what_is_repeated_is_a_statement_a_table_or_its_rows() {
         let error = Error::new(ErrorKind::Statement, "no");
-        let of = |entry: &Entry, wanted| refused(entry, wanted, &error, Some(Expected { rows: 7, sum: None }));
+        let of =
+            |entry: &Entry, wanted| refused(entry, wanted, &error, Some(Expected { rows: 7, sum: None }));
         let index = of(&entry("INDEX", "i", "CREATE INDEX i\n  ON t\n  (a);\n"), DEFINITION);
         assert_eq!(index.again, Again::Sql("CREATE INDEX i\n  ON t\n  (a);".to_owned()));
         assert_eq!((index.statement.as_deref(), index.rows), (Some("CREATE INDEX i ON t …"), 0));

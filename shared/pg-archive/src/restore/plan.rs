@@ -167,7 +167,8 @@ impl Relations {
     fn new(entries: &[Entry]) -> Self {
         let by_id = entries.iter().enumerate().map(|(index, entry)| (entry.id, index)).collect();
         let tables = entries.iter().enumerate().filter(|(_, entry)| entry.desc == "TABLE");
-        let tables = tables.map(|(index, entry)| ((entry.schema.clone(), entry.tag.clone()), index)).collect();
+        let tables =
+            tables.map(|(index, entry)| ((entry.schema.clone(), entry.tag.clone()), index)).collect();
         let (children, data) = (HashMap::new(), HashMap::new());
         let mut relations = Self { by_id, children, data, loaded_through_root: Vec::new(), tables };
         for (index, entry) in entries.iter().enumerate() {

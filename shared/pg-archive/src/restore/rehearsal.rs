@@ -210,7 +210,8 @@ impl Run<'_> {
 fn dependents(refusal: &Error) -> Vec<String> {
     let driver = refusal.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
     let server = driver.and_then(tokio_postgres::Error::as_db_error);
-    let Some(server) = server.filter(|server| *server.code() == SqlState::DEPENDENT_OBJECTS_STILL_EXIST) else {
+    let Some(server) = server.filter(|server| *server.code() == SqlState::DEPENDENT_OBJECTS_STILL_EXIST)
+    else {
         return Vec::new();
     };
     server.detail().unwrap_or_else(|| server.message()).lines().map(str::to_owned).collect()

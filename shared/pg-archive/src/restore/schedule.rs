@@ -29,8 +29,7 @@ pub(super) enum Pass {
     EventTriggers,
 }
 
-const PASSES: [Pass; 5] =
-    [Pass::Definitions, Pass::Main, Pass::Grants, Pass::Refresh, Pass::EventTriggers];
+const PASSES: [Pass; 5] = [Pass::Definitions, Pass::Main, Pass::Grants, Pass::Refresh, Pass::EventTriggers];
 
 impl Pass {
     fn is_one_by_one(self) -> bool {
@@ -70,11 +69,15 @@ pub(super) enum Next {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Waiting { tasks: usize },
+    Waiting {
+        tasks: usize,
+    },
     Ready,
     Running,
     /// Refused; it may be tried again once more tasks were done than at that time.
-    Aside { tried_at: usize },
+    Aside {
+        tried_at: usize,
+    },
     Done,
     /// Given up.
     LeftOut,
@@ -236,9 +239,7 @@ impl Schedule {
             .aside
             .iter()
             .copied()
-            .filter(|index| {
-                matches!(self.states[*index], State::Aside { tried_at } if tried_at < self.done)
-            })
+            .filter(|index| matches!(self.states[*index], State::Aside { tried_at } if tried_at < self.done))
             .collect();
         for index in &again {
             self.aside.remove(index);

@@ -50,7 +50,9 @@ impl SearchPaths {
             };
             let elements = words[at + 3..].iter().filter(|token| token.kind == Kind::Literal);
             let path: Vec<String> = elements
-                .filter_map(|token| Some(token.text.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'")))
+                .filter_map(|token| {
+                    Some(token.text.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'"))
+                })
                 .collect();
             let here = words[..at].iter().any(|word| word.is("IN"));
             match words[..at] {

@@ -173,11 +173,8 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 fn is_in_the_way(error: &Error) -> bool {
-    let codes = [
-        SqlState::T_R_DEADLOCK_DETECTED,
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::LOCK_NOT_AVAILABLE,
-    ];
+    let codes =
+        [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::LOCK_NOT_AVAILABLE];
     sqlstate(error).is_some_and(|code| codes.contains(code))
 }
 

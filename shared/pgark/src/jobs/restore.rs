@@ -290,8 +290,7 @@ impl Prepared {
         // what they find.
         let definitions = self.options.content != restore::Content::Data
             && self.options.sections.contains(&Section::PreData);
-        self.options.exit_on_error |=
-            self.replace || self.options.clean || self.present > 0 || !definitions;
+        self.options.exit_on_error |= self.replace || self.options.clean || self.present > 0 || !definitions;
         prechecks::refuse(&problems, &self.target())
     }
 

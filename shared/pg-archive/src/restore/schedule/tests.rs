@@ -242,7 +242,8 @@ fn left_out(schedule: &Schedule) -> Vec<(usize, Option<usize>)> {
 #[test]
 fn what_needs_a_refused_task_falls_and_what_only_waited_for_it_goes_on() {
     let needing = |needs: &[usize]| Task { needs: needs.to_vec(), ..task(&[]) };
-    let tasks = [task(&[]), needing(&[0]), task(&[0]), needing(&[1]), Task { empty: true, ..task(&[0]) }, task(&[4])];
+    let tasks =
+        [task(&[]), needing(&[0]), task(&[0]), needing(&[1]), Task { empty: true, ..task(&[0]) }, task(&[4])];
     let (order, schedule) = tries(&tasks, &[(0, 9)], false);
     // Nothing else was done, so no second try could come to another end before it was given up.
     assert_eq!(order, [0, 2, 5]);
@@ -272,7 +273,8 @@ fn one_without_hope_is_tried_once() {
 #[test]
 fn definitions_run_one_by_one_and_a_refused_one_waits_for_indexes() {
     let definition = |needs: &[usize]| Task { pass: Pass::Definitions, needs: needs.to_vec(), ..task(&[]) };
-    let tasks = [definition(&[]), definition(&[0]), definition(&[]), task(&[]), Task { needs: vec![1], ..task(&[]) }];
+    let tasks =
+        [definition(&[]), definition(&[0]), definition(&[]), task(&[]), Task { needs: vec![1], ..task(&[]) }];
     let mut schedule = Schedule::new(tasks.to_vec(), false);
     assert_eq!(start_all(&mut schedule), (vec![0], Next::Wait));
     schedule.refused(0, true);
