@@ -24,9 +24,9 @@ async fn main() -> ExitCode {
         }
     };
     output::init_logging(args.global.verbose);
-    let json = args.global.json;
+    let (json, verbose) = (args.global.json, args.global.verbose > 0);
     match Box::pin(commands::run(args)).await {
         Ok(exit) => ExitCode::from(exit as u8),
-        Err(error) => output::failure(&error, json),
+        Err(error) => output::failure(&error, json, verbose),
     }
 }

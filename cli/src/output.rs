@@ -84,8 +84,9 @@ pub(crate) fn ask(text: &str) {
     let _ = std::io::stderr().flush();
 }
 
-/// Reports a failed command: what failed, on what, why, what to do, and the stable code.
-pub(crate) fn failure(error: &Error, as_json: bool) -> ExitCode {
+/// Reports a failed command: what failed, on what, why, what to do, and the stable code. The server's words that may hold
+/// values of rows are for a person who asked with `-v`, and no part of the JSON, which goes into pipelines and logs.
+pub(crate) fn failure(error: &Error, as_json: bool, verbose: bool) -> ExitCode {
     let causes = causes(error);
     if as_json {
         json(&serde_json::json!({ "error": {
@@ -100,11 +101,21 @@ pub(crate) fn failure(error: &Error, as_json: bool) -> ExitCode {
         for cause in causes {
             eprintln!("  because: {cause}");
         }
+        match error.detail_text() {
+            Some(detail) if verbose => detail.lines().for_each(|line| eprintln!("  server: {}", plain(line))),
+            Some(_) => eprintln!("  server: said more, which may hold values of rows; -v shows it"),
+            None => {}
+        }
         if let Some(hint) = error.hint_text() {
             eprintln!("  hint: {hint}");
         }
     }
     ExitCode::from(error.exit() as u8)
+}
+
+/// Without what moves a terminal's cursor or changes its state: a row can hold any bytes.
+fn plain(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// The errors underneath, without those that repeat what was said.
@@ -114,8 +125,7 @@ fn causes(error: &Error) -> Vec<String> {
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
-        // The driver's words around what the server said, which is in the message.
-        if text != "db error" && !said.contains(text.trim_start_matches("ERROR: ")) {
+        if !said.contains(&text) {
             said.push_str(&text);
             causes.push(text);
         }
@@ -130,7 +140,7 @@ pub(crate) fn usage(error: &clap::Error, as_json: bool) -> ExitCode {
         let text = error.render().to_string();
         let message = text.trim().trim_start_matches("error: ");
         let usage = Error::new(ErrorKind::Usage, message).hint("See pgark --help.");
-        return failure(&usage, true);
+        return failure(&usage, true, false);
     }
     let _ = error.print();
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };

@@ -182,6 +182,17 @@ impl ObjectStore {
         Ok(elements(&String::from_utf8_lossy(&list.success()?), "Key"))
     }
 
+    /// What a server answers to a listing that ignores the prefix: all keys of the bucket.
+    pub fn listing_of_everything(&self, bucket: &str) -> anyhow::Result<String> {
+        let object = |key: String| {
+            format!(
+                "<Contents><Key>{key}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>"
+            )
+        };
+        let objects: String = self.keys(bucket)?.into_iter().map(object).collect();
+        Ok(format!("<ListBucketResult><IsTruncated>false</IsTruncated>{objects}</ListBucketResult>"))
+    }
+
     /// The keys of multipart uploads which were neither completed nor aborted.
     pub fn unfinished_uploads(&self, bucket: &str) -> anyhow::Result<Vec<String>> {
         let list = store_request("GET", &format!("{}?uploads=", self.bucket_url(bucket)))?.send()?;

@@ -30,6 +30,16 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether it asks for all objects in the folder of a backup.
+    pub fn lists_a_backup(&self) -> bool {
+        // `…prefix=daily%2Fshop%2F20261121T020000Z-hq7k%2F`
+        let prefix = self.target.split(['?', '&']).find_map(|pair| pair.strip_prefix("prefix="));
+        let folder = prefix.and_then(|prefix| prefix.strip_suffix("%2F")?.rsplit("%2F").next());
+        self.method == "GET"
+            && !["uploads", "holds%2F"].iter().any(|other| self.target.contains(other))
+            && folder.is_some_and(|name| name.len() == "20261121T020000Z-hq7k".len() && name.contains("Z-"))
+    }
+
     /// Whether it is to delete something.
     pub fn deletes(&self) -> bool {
         self.method == "DELETE" || (self.method == "POST" && self.target.contains("?delete"))
@@ -37,7 +47,7 @@ impl Seen {
 }
 
 /// What becomes of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It passes, and so does its answer.
     Pass,
@@ -47,6 +57,8 @@ pub enum Fate {
     Swallow,
     /// The server does what it says, but no answer comes. [`RequestProxy::swallowed`] tells.
     SwallowAnswer,
+    /// The server never hears of it, and this is answered: a lie. 200, XML.
+    Answer(String),
 }
 
 type Decide = Box<dyn FnMut(&Seen) -> Fate + Send>;
@@ -133,7 +145,8 @@ async fn serve(mut client: TcpStream, state: &State) -> io::Result<()> {
     };
     let fate = state.decide.lock().map_or(Fate::Pass, |mut decide| decide(&seen));
     match fate {
-        Fate::Refuse => client.write_all(&refusal()).await,
+        Fate::Refuse => client.write_all(&answer("403 Forbidden", ACCESS_DENIED)).await,
+        Fate::Answer(xml) => client.write_all(&answer("200 OK", &xml)).await,
         Fate::Swallow => {
             state.swallowed.notify_one();
             std::future::pending().await
@@ -187,11 +200,12 @@ async fn forward(head: &str, body: &[u8], server: SocketAddr) -> io::Result<Vec<
     Ok(answer)
 }
 
-fn refusal() -> Vec<u8> {
-    let body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+const ACCESS_DENIED: &str = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+
+fn answer(status: &str, xml: &str) -> Vec<u8> {
     format!(
-        "HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
+        "HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{xml}",
+        xml.len()
     )
     .into_bytes()
 }

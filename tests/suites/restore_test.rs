@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 #[path = "restore_test/assertions.rs"]
 mod assertions;
+#[path = "restore_test/leaks.rs"]
+mod leaks;
 #[path = "restore_test/leftovers.rs"]
 mod leftovers;
 #[path = "restore_test/targets.rs"]

@@ -241,8 +241,7 @@ async fn end_sessions(session: &Session, databases: [&str; 2]) -> Result<()> {
 }
 
 fn is_in_use(error: &Error) -> bool {
-    let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
-    driver.and_then(tokio_postgres::Error::code) == Some(&SqlState::OBJECT_IN_USE)
+    error.sqlstate() == Some(&SqlState::OBJECT_IN_USE)
 }
 
 async fn in_use(session: &Session, swap: &Swap, error: Error) -> Result<Error> {

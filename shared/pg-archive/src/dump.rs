@@ -48,6 +48,8 @@ pub struct DumpOptions {
     pub role_passwords: bool,
     /// Names the data file of a table: schema, table, number of the chunk (from 1) if there are several.
     pub table_file: fn(&str, &str, Option<u32>) -> String,
+    /// Random numbers, for the key that keeps psql from taking text of the server for commands of its own.
+    pub random: fn() -> u64,
 }
 
 /// What is known of a table whose rows go into the archive.
@@ -201,7 +203,7 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
     files.sort_by(|a, b| b.bytes_estimate.cmp(&a.bytes_estimate).then_with(|| a.name.cmp(&b.name)));
     let tables = table_plans(&catalog, &files)?;
     let globals = if options.selection.schema {
-        globals::read(session, options.role_passwords).await?
+        globals::read(session, options.role_passwords, options.random).await?
     } else {
         String::new()
     };

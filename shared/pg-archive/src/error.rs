@@ -5,6 +5,10 @@
 
 use std::fmt;
 
+use tokio_postgres::error::SqlState;
+
+use crate::server_words::Refusal;
+
 /// The kind of an [`Error`]: decides its code and what a caller may do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -78,7 +82,6 @@ impl ErrorKind {
 }
 
 /// An error of this crate.
-#[derive(Debug)]
 pub struct Error {
     /// What kind of failure it is.
     pub kind: ErrorKind,
@@ -88,6 +91,9 @@ pub struct Error {
     pub message: String,
     /// What to do about it, in full sentences.
     pub hint: Option<String>,
+    /// Words of the server that may hold values of rows. For a person who asks for them, at a terminal; never for a
+    /// report, a record, an alert or a log.
+    pub detail: Option<String>,
     /// The error underneath.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -95,7 +101,7 @@ pub struct Error {
 impl Error {
     /// An error of the given kind with its message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, object: None, message: message.into(), hint: None, source: None }
+        Self { kind, object: None, message: message.into(), hint: None, detail: None, source: None }
     }
 
     /// Names the object on which it happened, unless a more exact place has named it already.
@@ -117,6 +123,31 @@ impl Error {
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The server's code for what it refused (PostgreSQL manual, appendix A).
+    pub fn sqlstate(&self) -> Option<&SqlState> {
+        self.driver().and_then(tokio_postgres::Error::code)
+    }
+
+    /// The driver's error underneath. Its texts may hold values of rows.
+    pub(crate) fn driver(&self) -> Option<&tokio_postgres::Error> {
+        let source = self.source.as_ref()?;
+        let refusal = source.downcast_ref::<Refusal>().map(Refusal::driver);
+        refusal.or_else(|| source.downcast_ref())
+    }
+}
+
+/// Without [`Error::detail`].
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.kind)
+            .field("object", &self.object)
+            .field("message", &self.message)
+            .field("hint", &self.hint)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{Error, ErrorKind, Result, quote};
 mod apply;
 mod memberships;
 mod reserved;
+mod restricted;
 mod roles;
 mod scratch;
 mod statement;
@@ -22,13 +23,14 @@ mod tablespaces;
 
 pub use apply::{Applied, Wanted, apply, check};
 pub use scratch::{apply_roles, superuser};
+pub(crate) use statement::naming_roles;
 pub use statement::roles_made;
 
 /// Reads everything as SQL, with the hashes of passwords if they are wanted.
 ///
 /// # Errors
 /// When the catalogs cannot be read, or hashes are wanted and the role may not see them.
-pub(crate) async fn read(session: &Session, role_passwords: bool) -> Result<String> {
+pub(crate) async fn read(session: &Session, role_passwords: bool, random: fn() -> u64) -> Result<String> {
     if role_passwords {
         check_passwords(session).await?;
     }
@@ -46,7 +48,7 @@ pub(crate) async fn read(session: &Session, role_passwords: bool) -> Result<Stri
             let _ = write!(sql, "-- {heading}\n\n{part}\n");
         }
     }
-    Ok(sql)
+    Ok(restricted::wrap(&sql, &restricted::key(random)))
 }
 
 async fn check_passwords(session: &Session) -> Result<()> {

@@ -23,6 +23,7 @@ pub mod inspect;
 mod order;
 pub mod quote;
 pub mod restore;
+mod server_words;
 pub mod session;
 pub mod toc;
 mod tokens;

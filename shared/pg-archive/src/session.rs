@@ -9,6 +9,8 @@ use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
 
 use crate::connect::{self, Canceller, Connection, ServerIdentity, Target};
+pub use crate::server_words::Refusal;
+use crate::server_words::{Rows, said};
 use crate::{Error, ErrorKind, Result};
 
 /// An open session on a server. Dropping it closes the connection; a statement that still runs then ends when the
@@ -50,9 +52,7 @@ impl Session {
 
     /// Adds the reason why the connection ended, where a statement's error only says that it did.
     pub async fn explain(&self, error: Error) -> Error {
-        let Some(driver) =
-            error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>())
-        else {
+        let Some(driver) = error.driver() else {
             return error;
         };
         match self.connection.closed.explain(driver).await {
@@ -83,12 +83,21 @@ impl Session {
 
     /// Runs statements that may hold a password: nothing of them is logged, whatever becomes of them.
     pub async fn execute_unlogged(&self, sql: &str) -> Result<()> {
-        self.client().batch_execute(sql).await.map_err(|error| statement_error(error, "(not shown)"))
+        self.client().batch_execute(sql).await.map_err(|error| refused(error, "(not shown)", Rows::of(sql)))
     }
 
-    /// Runs one statement and returns all its rows.
+    /// Runs one statement that reads catalogs, and returns all its rows.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Row>> {
-        let messages = self.client().simple_query(sql).await.map_err(|error| statement_error(error, sql))?;
+        self.query(sql, Rows::Untouched).await
+    }
+
+    /// Runs one statement that may read rows of users' tables, and returns all its rows.
+    pub async fn users_rows(&self, sql: &str) -> Result<Vec<Row>> {
+        self.query(sql, Rows::Read).await
+    }
+
+    async fn query(&self, sql: &str, about: Rows) -> Result<Vec<Row>> {
+        let messages = self.client().simple_query(sql).await.map_err(|error| refused(error, sql, about))?;
         let mut columns = Arc::default();
         let mut rows = Vec::new();
         for message in messages {
@@ -207,8 +216,13 @@ impl Row {
     }
 }
 
-/// Turns the driver's error for a statement into ours, with the server's own words and its hint.
+/// Turns the driver's error for a statement into ours, with the server's own words and its hint, as far as they hold no
+/// value of a row.
 pub fn statement_error(error: tokio_postgres::Error, sql: &str) -> Error {
+    refused(error, sql, Rows::of(sql))
+}
+
+fn refused(error: tokio_postgres::Error, sql: &str, rows: Rows) -> Error {
     if error.is_closed() {
         return Error::new(ErrorKind::ConnectionLost, "the connection to the server was lost")
             .hint("Look in the server's log for the reason: a restart, a terminated backend, or the network.")
@@ -224,27 +238,18 @@ pub fn statement_error(error: tokio_postgres::Error, sql: &str) -> Error {
         &SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN => ErrorKind::ConnectionLost,
         _ => ErrorKind::Statement,
     };
-    let mut message = format!("{} (SQLSTATE {})", server.message(), server.code().code());
-    if let Some(detail) = server.detail() {
-        message.push_str("; ");
-        message.push_str(detail);
-    }
     let statement: String = sql.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(160).collect();
     tracing::debug!(statement, "the server refused a statement");
-    let ours = Error::new(kind, message);
-    match server.hint() {
-        Some(hint) => ours.hint(hint).because(error),
+    let said = said(server, rows);
+    let ours = Error { detail: said.detail, ..Error::new(kind, said.message) };
+    match said.hint {
+        Some(hint) => ours.hint(hint),
         None if kind == ErrorKind::Cancelled => {
-            ours.hint("Somebody, or a timeout of the server, cancelled it. Run it again.").because(error)
+            ours.hint("Somebody, or a timeout of the server, cancelled it. Run it again.")
         }
-        None => ours.because(error),
+        None => ours,
     }
-}
-
-/// The code that the server gave for its refusal, if an error is one.
-pub fn sqlstate(error: &Error) -> Option<&SqlState> {
-    let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
-    driver.and_then(tokio_postgres::Error::code)
+    .because(Refusal::new(error))
 }
 
 impl From<connect::Error> for Error {

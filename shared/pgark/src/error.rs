@@ -44,6 +44,8 @@ pub enum ErrorKind {
     ObjectTooLarge,
     /// An object name is not one that every store can hold.
     ObjectName,
+    /// The store's listing names something that lies elsewhere than was asked for.
+    StoreListing,
     /// Another failure of the store; its outcome may be unknown.
     StoreFailed,
     /// Compressing or encrypting failed.
@@ -133,7 +135,7 @@ pub enum Exit {
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -148,6 +150,7 @@ impl ErrorKind {
         Self::ObjectChecksum,
         Self::ObjectTooLarge,
         Self::ObjectName,
+        Self::StoreListing,
         Self::StoreFailed,
         Self::SealFailed,
         Self::IdentityMismatch,
@@ -199,6 +202,7 @@ impl ErrorKind {
             Self::ObjectChecksum => ("object.checksum", Exit::Failed),
             Self::ObjectTooLarge => ("object.too-large", Exit::Failed),
             Self::ObjectName => ("object.name", Exit::Failed),
+            Self::StoreListing => ("store.listing", Exit::Failed),
             Self::StoreFailed => ("store.failed", Exit::Failed),
             Self::SealFailed => ("seal.failed", Exit::Failed),
             Self::IdentityMismatch => ("identity.mismatch", Exit::Usage),
@@ -260,17 +264,25 @@ fn exit_of(kind: pg_archive::ErrorKind) -> Exit {
 /// was working on.
 impl From<pg_archive::Error> for Error {
     fn from(error: pg_archive::Error) -> Self {
-        let pg_archive::Error { kind, object, message, hint, source } = error;
+        let pg_archive::Error { kind, object, message, hint, detail, source } = error;
         let ours = match source {
             Some(source) if kind == pg_archive::ErrorKind::Storage => match source.downcast::<Error>() {
                 Ok(ours) => return *ours,
                 Err(other) => Self::new(ErrorKind::Archive(kind), message).because(other),
             },
+            // It tells a SQLSTATE, which is in the message.
+            Some(source) if source.is::<pg_archive::session::Refusal>() => {
+                Self::new(ErrorKind::Archive(kind), message)
+            }
             Some(source) => Self::new(ErrorKind::Archive(kind), message).because(source),
             None => Self::new(ErrorKind::Archive(kind), message),
         };
         let ours = match object {
             Some(object) => ours.on(object),
+            None => ours,
+        };
+        let ours = match detail {
+            Some(detail) => ours.detail(detail),
             None => ours,
         };
         match hint {
@@ -283,22 +295,28 @@ impl From<pg_archive::Error> for Error {
 /// An error: what failed (`message`), on which object, why (`source`), and what to do (`hint`).
 ///
 /// `Display` shows object and message only, lowercase and without a full stop.
-#[derive(Debug)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: ErrorKind,
     object: Option<String>,
     message: String,
     hint: Option<String>,
+    detail: Option<String>,
     source: Option<Source>,
 }
 
 impl Error {
     /// An error of a kind, with a lowercase message that does not repeat the object.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, object: None, message: message.into(), hint: None, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            object: None,
+            message: message.into(),
+            hint: None,
+            detail: None,
+            source: None,
+        }))
     }
 
     /// Names the object it happened to; the innermost name is kept.
@@ -312,6 +330,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Keeps words of a server that may hold values of rows, for [`Error::detail_text`].
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
         self
     }
 
@@ -363,6 +388,25 @@ impl Error {
     /// What to do, if known.
     pub fn hint_text(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// Words of a server that may hold values of rows. They are for a person who asks for them at a terminal, and never
+    /// go into a report, a record, an alert or a log.
+    pub fn detail_text(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+}
+
+/// Without [`Error::detail_text`].
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("object", &self.0.object)
+            .field("message", &self.0.message)
+            .field("hint", &self.0.hint)
+            .field("source", &self.0.source)
+            .finish_non_exhaustive()
     }
 }
 

@@ -33,5 +33,6 @@ fn whole_database(app: &App) -> DumpOptions {
         allow_missing: true,
         role_passwords: false,
         table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
+        random: app.outside.random,
     }
 }

@@ -181,16 +181,29 @@ impl Repository {
         self.abort_uploads(backup).await?;
         let keys: Vec<_> =
             self.store.list(&backup.prefix())?.map_ok(|object| object.key).try_collect().await?;
+        for key in &keys {
+            within(backup, key)?;
+        }
         self.store.delete(&keys).await
     }
 
     /// Aborts the unfinished uploads in a folder.
     pub async fn abort_uploads(&self, backup: &BackupRef) -> Result<()> {
         for upload in self.store.list_unfinished_uploads(&backup.prefix()).await? {
+            within(backup, &upload.key)?;
             self.store.abort_upload(&upload).await?;
         }
         Ok(())
     }
+}
+
+/// Nothing outside of a backup's folder is deleted for its sake, wherever the key came from.
+fn within(backup: &BackupRef, key: &str) -> Result<()> {
+    if key.starts_with(&backup.prefix()) {
+        return Ok(());
+    }
+    let message = "lies outside of the folder that is to be removed, so nothing was deleted";
+    Err(Error::new(ErrorKind::Internal, message).on(key).hint(format!("The folder is {}.", backup.prefix())))
 }
 
 #[cfg(test)]

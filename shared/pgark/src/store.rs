@@ -12,7 +12,8 @@
 //!   the process was killed or the store did not answer; [`StoreRead::list_unfinished_uploads`] finds those.
 //! - After an error of kind `StoreFailed`, `StoreUnreachable` or `StoreBusy` on a write it is unknown whether the object
 //!   exists.
-//! - Listings come in ascending order of the keys' bytes, page by page.
+//! - Listings come in ascending order of the keys' bytes, page by page. Every key lies under the prefix that was asked for:
+//!   a listing with another is an error ([`ErrorKind::StoreListing`]), because whoever lists may be about to delete.
 //! - Deleting what is not there succeeds.
 //!
 //! Reading and writing are two traits, so that a job which only looks cannot write by mistake. One suite,
@@ -225,9 +226,34 @@ fn check_prefix(prefix: &str) -> Result<()> {
     }
 }
 
+/// A key of a listing, if it lies under the prefix that was asked for. Servers were seen that ignore the prefix, and a cache
+/// in between may mix answers up: such an answer is not believed in any part.
+fn check_listed<'a>(store: &str, prefix: &str, key: &'a str) -> Result<&'a str> {
+    if key.starts_with(prefix) {
+        return Ok(key);
+    }
+    let message = format!("was asked to list {prefix:?} and listed {key:?}, which does not lie there");
+    Err(Error::new(ErrorKind::StoreListing, message).on(store).hint(
+        "Find out what answers there: a proxy, a gateway or a cache in front of the store, or a server that ignores \
+         prefixes. Nothing of this answer was used, and nothing was deleted because of it.",
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listing_is_believed_under_its_prefix_alone() {
+        let listed = |key| check_listed("s3://bucket", "daily/shop/", key);
+        assert_eq!(listed("daily/shop/a").unwrap(), "daily/shop/a");
+        for key in ["", "daily/shop", "daily/shop2/a", "weekly/shop/a", "/daily/shop/a"] {
+            let error = listed(key).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::StoreListing);
+            assert!(error.to_string().contains(&format!("{key:?}")), "{error}");
+        }
+        check_listed("s3://bucket", "", "anything").unwrap();
+    }
 
     #[test]
     fn keys_that_leave_the_root_or_differ_between_stores_are_refused() {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use pgark_tests::{Direction, Fault, FaultProxy, ObjectStore, eventually};
+use pgark_tests::{Direction, Fate, Fault, FaultProxy, ObjectStore, RequestProxy, eventually};
 
 use super::place::Place;
 use super::source::Source;
@@ -61,6 +61,34 @@ fn a_full_folder_is_named_with_the_cure() -> Result {
     ended.failed(1, "store.full", &[&root, "public.large", "no room left", "Make room"])?;
     source.is_left_alone()?;
     place.is_untouched()
+}
+
+/// A failed backup removes what it wrote, and nothing else, whatever the store says lies in its folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_store_that_lists_foreign_keys_a_failed_backup_deletes_nothing_foreign() -> Result {
+    let source = Source::with("create table t as select 1 as i")?;
+    let (server, bucket) = (ObjectStore::shared()?, ObjectStore::shared()?.create_bucket("lying")?);
+    let place = Place::Bucket(server, bucket.clone());
+    source.backup(&place)?.run()?.done()?;
+    let before = place.contents()?;
+    let lie = server.listing_of_everything(&bucket)?;
+    let proxy = RequestProxy::start(server.endpoint(), move |seen| {
+        if seen.method == "PUT" && seen.target.contains("manifest.json") {
+            Fate::Refuse
+        } else if seen.lists_a_backup() {
+            Fate::Answer(lie.clone())
+        } else {
+            Fate::Pass
+        }
+    })
+    .await?;
+    let ended = source.backup(&place)?.set("AWS_ENDPOINT_URL", proxy.endpoint()).run()?;
+    ended.failed(1, "store.refused", &["manifest.json"])?;
+    let after = place.contents()?;
+    let lost: Vec<_> = before.iter().filter(|key| !after.contains(key)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    assert!(ended.err.contains("left in the store") && ended.err.contains("does not lie there"), "{ended}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -322,3 +322,44 @@ fn a_folder_that_is_not_there_is_named_and_tablespaces_can_be_left_out() -> Resu
     );
     vault.run(&[&restore[..], &["--no-tablespaces"]].concat(), &[]).map(drop)
 }
+
+/// A superuser of the source can write anything into the catalogs. psql must not run it on the machine that restores
+/// (CVE-2025-8714), with `\restrict` and, as a psql from before August 2025 has it, without.
+#[test]
+fn text_of_the_source_runs_no_command_where_globals_are_restored() -> Result {
+    let source = server(17)?;
+    fill(&source)?;
+    let folder = tempfile::tempdir()?;
+    let mark = folder.path().join("ran");
+    psql(
+        &source,
+        "shop",
+        &format!(
+            "set allow_system_table_mods = on;
+             update pg_tablespace set spcoptions = array[e'random_page_cost=1);\\n\\\\! touch {0}\\n--'] where spcname = 'fast';
+             alter role readers rename to \"x\n\\! touch {0}\n\";
+             comment on role keeper is e'a\\n\\\\! touch {0}\\n';
+             alter role keeper set app.motto = e'b\\n\\\\! touch {0}\\n';",
+            mark.display()
+        ),
+    )?;
+    let vault = Vault::new()?;
+    vault.backup(&source.url("shop"), &["--role-passwords"])?;
+    let text = fs::read_to_string(vault.fetch()?.join("globals.sql"))?;
+    let key =
+        text.strip_prefix("\\restrict ").and_then(|rest| rest.lines().next()).context("no \\restrict")?;
+    assert!(text.ends_with(&format!("\n\\unrestrict {key}\n")), "{text}");
+    let bare: String = text.split_inclusive('\n').filter(|line| !line.contains(key)).collect();
+    for (name, script) in [("restricted", &text), ("bare", &bare)] {
+        let target = server(17)?;
+        let file = folder.path().join(name);
+        fs::write(&file, script)?;
+        let mut client = postgres::client("psql")?;
+        let output =
+            client.args(["-Xq", "--dbname", &target.url("postgres"), "--file"]).arg(&file).output()?;
+        assert!(!mark.exists(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        let there = "select count(*) from pg_roles where rolname like e'x\\n%' or rolname = 'keeper'";
+        assert_eq!(target.psql(there)?, "2", "{name}");
+    }
+    Ok(())
+}

@@ -69,14 +69,22 @@ impl World {
             .env("PGARK_RECIPIENTS", &self.recipient)
             .env("PGARK_IDENTITY_FILE", self.file("key.txt"))
             .envs(settings.iter().copied())
-            .args(arguments)
-            .arg("--json");
+            .args(arguments);
         Ok(command)
+    }
+
+    /// Runs the program as a person does, to whatever end.
+    pub(crate) fn text(
+        &self,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<std::process::Output> {
+        Ok(self.pgark(arguments, settings)?.output()?)
     }
 
     /// Runs the program, and returns its exit code and the one JSON document that it printed.
     pub(crate) fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<(i32, Value)> {
-        let output = self.pgark(arguments, settings)?.output()?;
+        let output = self.pgark(arguments, settings)?.arg("--json").output()?;
         let report = serde_json::from_slice(&output.stdout).with_context(|| {
             format!("the report is no JSON document: {}", String::from_utf8_lossy(&output.stderr))
         })?;
@@ -94,6 +102,7 @@ impl World {
     /// The program, running.
     pub(crate) fn start(&self, arguments: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<Running> {
         let mut command = self.pgark(arguments, settings)?;
+        command.arg("--json");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;
         Ok(Running(child))
     }

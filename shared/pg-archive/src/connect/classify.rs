@@ -10,6 +10,7 @@ use rustls::CertificateError;
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::error::{ErrorKind, Failure};
+use crate::server_words::{Rows, said};
 
 /// What the driver says when the server answers "no TLS here".
 pub(super) const NO_TLS: &str = "server does not support TLS";
@@ -23,10 +24,9 @@ pub(super) fn failure(place: String, error: &tokio_postgres::Error) -> Failure {
     Failure { place, kind, cause, hint, sqlstate: error.code().cloned() }
 }
 
-/// The server's own words with the code to look up.
+/// The server's own words with the code to look up. No rows are read yet, but a login trigger may run.
 pub(super) fn server_text(refusal: &DbError) -> String {
-    let detail = refusal.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    format!("{}{detail} [SQLSTATE {}]", refusal.message(), refusal.code().code())
+    said(refusal, Rows::Untouched).message
 }
 
 fn server_kind(refusal: &DbError) -> ErrorKind {

@@ -15,6 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::attempt::{seconds, within};
 use super::classify;
 use super::error::{Error, ErrorKind};
+use crate::server_words::{Rows, said};
 
 type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
@@ -53,11 +54,11 @@ pub(super) fn drive(mut driver: tokio_postgres::Connection<Socket, Stream>, plac
 }
 
 fn log(notice: &DbError, place: &str) {
-    let (message, code) = (notice.message(), notice.code().code());
+    let message = said(notice, Rows::Read).message;
     if notice.parsed_severity() == Some(Severity::Warning) {
-        tracing::warn!(place, code, "server: {message}");
+        tracing::warn!(place, "server: {message}");
     } else {
-        tracing::debug!(place, code, "server: {message}");
+        tracing::debug!(place, "server: {message}");
     }
 }
 

@@ -419,7 +419,7 @@ async fn refusals_are_told_apart() {
             assert_eq!(error.kind(), kind, "{sslmode}: {error}");
             assert_eq!(error.sqlstate().unwrap().code(), sqlstate);
             let expected = format!(
-                "cannot connect to database \"d\" as \"u\": 127.0.0.1:{port}: {message} [SQLSTATE {sqlstate}]"
+                "cannot connect to database \"d\" as \"u\": 127.0.0.1:{port}: {message} (SQLSTATE {sqlstate})"
             );
             assert_eq!(error.to_string(), expected);
         }

@@ -82,10 +82,13 @@ fn select(statement: &Statement, wanted: &Wanted) -> Result<Option<Statement>> {
             !wanted.tablespaces || (privilege && !wanted.privileges)
         }
         About::Privilege => !wanted.privileges,
-        About::Membership(_) | About::Other => false,
+        About::Membership(_) | About::Session | About::Other => false,
     };
     if unwanted {
         return Ok(None);
+    }
+    if statement.about == About::Session {
+        return Ok(Some(statement.clone()));
     }
     let renamed = Statement::all(&wanted.roles.rename_in(&statement.sql)?).into_iter().next();
     // Two roles that become one are no members of each other.
@@ -138,7 +141,7 @@ impl<'a> Run<'a> {
             Err(error) if error.kind == ErrorKind::ConnectionLost => return Err(error),
             Err(error) => error,
         };
-        if code(&error) == Some(&SqlState::DUPLICATE_OBJECT) || self.is_so(&statement.about).await? {
+        if error.sqlstate() == Some(&SqlState::DUPLICATE_OBJECT) || self.is_so(&statement.about).await? {
             self.applied.existed += 1;
             return Ok(None);
         }
@@ -295,11 +298,6 @@ fn is_member(membership: &Membership, version_num: u32) -> String {
         }
     }
     sql
-}
-
-pub(super) fn code(error: &Error) -> Option<&SqlState> {
-    let driver = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
-    driver.and_then(tokio_postgres::Error::code)
 }
 
 async fn refusal(session: &Session, failures: &[String]) -> Result<Error> {

@@ -36,8 +36,9 @@ pub(super) async fn read(session: &Session, passwords: bool) -> Result<String> {
         let name = identifier(row.text("rolname")?);
         let ordinary = attributes(&row, &ORDINARY)?;
         let _ = write!(sql, "CREATE ROLE {name};\nALTER ROLE {name} WITH {ordinary}");
-        if row.text("rolconnlimit")? != "-1" {
-            let _ = write!(sql, " CONNECTION LIMIT {}", row.text("rolconnlimit")?);
+        let limit: i32 = row.number("rolconnlimit")?;
+        if limit != -1 {
+            let _ = write!(sql, " CONNECTION LIMIT {limit}");
         }
         if let Some(until) = row.optional("rolvaliduntil")? {
             let _ = write!(sql, " VALID UNTIL {}", literal(until));

@@ -5,7 +5,6 @@
 
 use tokio_postgres::error::SqlState;
 
-use super::apply::code;
 use super::statement::{About, Statement};
 use crate::session::Session;
 use crate::{ErrorKind, Result};
@@ -35,7 +34,7 @@ pub async fn apply_roles(session: &Session, text: &str, superuser: &str) -> Resu
     for statement in Statement::all(text).iter().filter(|statement| makes_role(&statement.about, superuser)) {
         match session.execute(&statement.sql).await {
             Err(error) if error.kind == ErrorKind::ConnectionLost => return Err(error),
-            Err(error) if code(&error) != Some(&SqlState::DUPLICATE_OBJECT) => {
+            Err(error) if error.sqlstate() != Some(&SqlState::DUPLICATE_OBJECT) => {
                 failures.push(format!("{}: {}", statement.shown().trim_end(), error.message));
             }
             _ => {}
@@ -48,7 +47,7 @@ pub async fn apply_roles(session: &Session, text: &str, superuser: &str) -> Resu
 fn makes_role(about: &About, superuser: &str) -> bool {
     match about {
         About::CreateRole(role) | About::Attributes(role, _) => role != superuser,
-        About::Membership(_) => true,
+        About::Membership(_) | About::Session => true,
         _ => false,
     }
 }

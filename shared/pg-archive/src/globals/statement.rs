@@ -1,6 +1,11 @@
 //! What a statement of the globals is about. Pure.
 
+use super::restricted;
 use crate::tokens::{Kind, Token, statements, tokens};
+
+/// The settings that begin a text of globals. SET SESSION AUTHORIZATION belongs to a privilege.
+const OF_SESSION: [&str; 3] =
+    ["default_transaction_read_only", "client_encoding", "standard_conforming_strings"];
 
 /// What a statement is about. Names are unquoted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub(super) enum About {
     Tablespace,
     /// A privilege on a parameter, or on whose behalf it is given.
     Privilege,
+    /// How the session reads the statements behind it.
+    Session,
     /// A setting of all roles.
     Other,
 }
@@ -45,6 +52,14 @@ pub fn roles_made(text: &str) -> std::collections::BTreeSet<String> {
     made.collect()
 }
 
+/// The statements of a text of globals that can name roles.
+pub(crate) fn naming_roles(text: &str) -> impl Iterator<Item = String> {
+    Statement::all(text)
+        .into_iter()
+        .filter(|statement| statement.about != About::Session)
+        .map(|statement| statement.sql)
+}
+
 /// A statement and what it is about.
 #[derive(Clone, Debug)]
 pub(super) struct Statement {
@@ -55,7 +70,7 @@ pub(super) struct Statement {
 impl Statement {
     /// The statements of a text, comments left out.
     pub(super) fn all(text: &str) -> Vec<Self> {
-        let tokens = tokens(text);
+        let tokens = tokens(restricted::unwrap(text));
         let all = statements(&tokens).map(|statement| {
             let begin =
                 statement.iter().position(|token| token.kind != Kind::Space).unwrap_or(statement.len());
@@ -98,6 +113,8 @@ fn about(words: &[&Token<'_>]) -> About {
     } else if is(1, "TABLESPACE") || words.windows(2).any(|pair| pair[0].is("ON") && pair[1].is("TABLESPACE"))
     {
         About::Tablespace
+    } else if is(0, "SET") && OF_SESSION.iter().any(|name| is(1, name)) {
+        About::Session
     } else if ["GRANT", "REVOKE", "SET", "RESET"].iter().any(|keyword| is(0, keyword)) {
         About::Privilege
     } else {
@@ -147,6 +164,9 @@ mod tests {
             ("CREATE TABLESPACE t OWNER a LOCATION '';", About::Tablespace),
             ("GRANT CREATE ON TABLESPACE t TO a;", About::Tablespace),
             ("GRANT SET ON PARAMETER t TO a;", About::Privilege),
+            ("SET SESSION AUTHORIZATION a;", About::Privilege),
+            ("SET client_encoding = 'UTF8';", About::Session),
+            ("\\restrict k\n\nCREATE ROLE a;\n\\unrestrict k\n", About::CreateRole(of("a"))),
             (
                 "GRANT tablespace TO b;",
                 About::Membership(Membership {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::Result;
-use crate::catalog::grants;
+use crate::catalog::{grants, views};
 use crate::quote::{identifier, literal};
 use crate::session::Session;
 
@@ -15,7 +15,7 @@ pub(super) async fn read(session: &Session) -> Result<String> {
         .rows(
             "SELECT oid, spcname, pg_catalog.pg_get_userbyid(spcowner) AS owner, \
              pg_catalog.pg_tablespace_location(oid) AS location, \
-             pg_catalog.array_to_string(spcoptions, ', ') AS options, \
+             spcoptions AS options, \
              spcacl, pg_catalog.acldefault('t', spcowner) AS acldefault, \
              pg_catalog.shobj_description(oid, 'pg_tablespace') AS comment \
              FROM pg_catalog.pg_tablespace WHERE spcname !~ '^pg_' ORDER BY spcname",
@@ -28,7 +28,8 @@ pub(super) async fn read(session: &Session) -> Result<String> {
         let owner = row.text("owner")?;
         let (by, at) = (identifier(owner), literal(location));
         let _ = writeln!(sql, "CREATE TABLESPACE {name} OWNER {by} LOCATION {at};");
-        if let Some(options) = row.optional("options")?.filter(|options| !options.is_empty()) {
+        let options = views::options(row.optional("options")?.unwrap_or_default(), "");
+        if !options.is_empty() {
             let _ = writeln!(sql, "ALTER TABLESPACE {name} SET ({options});");
         }
         if let Some(acl) = row.optional("spcacl")? {

@@ -119,13 +119,13 @@ async fn run_sql<S: ArchiveSource>(
     while let Some(chunk) = input.next().await? {
         lines.push(&chunk)?;
         if let Some(batch) = sql.push(&chunk)?.filter(|_| refusal.is_none())
-            && let Err(error) = session.execute(&batch).await
+            && let Err(error) = session.execute_unlogged(&batch).await
         {
             remember(error, &mut refusal)?;
         }
     }
     if let Some(batch) = sql.finish()?.filter(|_| refusal.is_none())
-        && let Err(error) = session.execute(&batch).await
+        && let Err(error) = session.execute_unlogged(&batch).await
     {
         remember(error, &mut refusal)?;
     }

@@ -8,7 +8,6 @@ use super::select::Wanted;
 use super::statements;
 use crate::Error;
 use crate::quote::qualified;
-use crate::session::sqlstate;
 use crate::toc::Entry;
 
 /// How much of a statement is shown.
@@ -63,7 +62,7 @@ pub struct UnderSearchPath {
 /// What the server refused.
 pub(super) fn refused(entry: &Entry, wanted: Wanted, error: &Error, expected: Option<Expected>) -> LeftOut {
     let sql = if is_secret(entry) { None } else { statement(entry, wanted) };
-    let code = sqlstate(error);
+    let code = error.sqlstate();
     LeftOut {
         object: error.object.clone().unwrap_or_else(|| entry.label()),
         statement: sql.as_deref().map(beginning),

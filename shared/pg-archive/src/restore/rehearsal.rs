@@ -22,7 +22,7 @@ use super::select::{self, Selection, pass};
 use super::statements::{self, SessionState};
 use crate::catalog::DumpId;
 use crate::connect::Target;
-use crate::session::{Session, sqlstate};
+use crate::session::Session;
 use crate::toc::settings::Settings;
 use crate::toc::{Entry, Section};
 use crate::{Error, ErrorKind, Result};
@@ -149,11 +149,11 @@ impl Run<'_> {
             self.tried += 1;
         }
         let Some(refusal) = self.attempt(&format!("{set_up}{create}")).await? else { return Ok(()) };
-        if sqlstate(&refusal) == Some(&SqlState::OUT_OF_MEMORY) {
+        if refusal.sqlstate() == Some(&SqlState::OUT_OF_MEMORY) {
             self.incomplete = Some(refusal.message);
             return Ok(());
         }
-        if sqlstate(&refusal).is_some_and(is_not_found) {
+        if refusal.sqlstate().is_some_and(is_not_found) {
             for path in self.paths.of_entry(entry) {
                 let sql = format!("{set_up}SET LOCAL search_path TO {path};\n{create}");
                 if self.attempt(&sql).await?.is_none() {
@@ -208,8 +208,7 @@ impl Run<'_> {
 /// What hangs on something that was to be dropped, in the server's words: `view public.v depends on table public.t`. They
 /// name objects alone.
 fn dependents(refusal: &Error) -> Vec<String> {
-    let driver = refusal.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
-    let server = driver.and_then(tokio_postgres::Error::as_db_error);
+    let server = refusal.driver().and_then(tokio_postgres::Error::as_db_error);
     let Some(server) = server.filter(|server| *server.code() == SqlState::DEPENDENT_OBJECTS_STILL_EXIST)
     else {
         return Vec::new();

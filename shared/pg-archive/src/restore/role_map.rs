@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::globals;
 use crate::quote::{identifier, literal};
 use crate::session::Session;
 use crate::toc::Entry;
@@ -84,7 +85,9 @@ impl RoleMap {
             }
         }
         if let Some(text) = globals.filter(|_| !self.is_empty()) {
-            known.extend(roles(text).map_err(|error| error.on("globals"))?);
+            for sql in globals::naming_roles(text) {
+                known.extend(roles(&sql).map_err(|error| error.on("globals"))?);
+            }
         }
         let unknown: Vec<&str> =
             self.0.keys().filter(|old| !known.contains(*old)).map(String::as_str).collect();

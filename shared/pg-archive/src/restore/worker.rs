@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
+use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use super::data;
 use super::job::Job;
@@ -15,7 +15,7 @@ use super::report::LoadedFile;
 use super::search_path::is_not_found;
 use super::statements::{self, SessionState};
 use crate::archive::ArchiveSource;
-use crate::session::{Session, sqlstate};
+use crate::session::Session;
 use crate::toc::Entry;
 use crate::{Error, ErrorKind, Result};
 
@@ -78,7 +78,7 @@ impl<S: ArchiveSource> Worker<S> {
             Ok(file) => return Ok(Outcome::Done { file, search_path: None }),
             Err(error) => self.refusal(error).await?,
         };
-        if !sqlstate(&first).is_some_and(is_not_found) {
+        if !first.sqlstate().is_some_and(is_not_found) {
             return Ok(Outcome::Refused(first));
         }
         let job = Arc::clone(&self.job);
@@ -91,7 +91,7 @@ impl<S: ArchiveSource> Worker<S> {
         }
         Ok(Outcome::Refused(match last {
             // Under the source's path it found what it looks for, and something else is the matter.
-            Some((error, path)) if !sqlstate(&error).is_some_and(is_not_found) => {
+            Some((error, path)) if !error.sqlstate().is_some_and(is_not_found) => {
                 Error { message: format!("{}; with search_path {path}", error.message), ..error }
             }
             _ => first,
@@ -141,7 +141,7 @@ impl<S: ArchiveSource> Worker<S> {
                 let mut first = path.unwrap_or_default();
                 first.extend(statements::empty_new_table(entry, &job.entries, &job.wanted));
                 let loaded = data::load(&job, &self.session, entry, file, &first).await;
-                loaded.map(Some).map_err(|error| locate(error, "").on(format!("{} ({file})", entry.label())))
+                loaded.map(Some).map_err(|error| error.on(format!("{} ({file})", entry.label())))
             }
             _ => Ok(None),
         }
@@ -162,7 +162,7 @@ fn is_refusal(error: &Error) -> bool {
         error.kind,
         ErrorKind::Statement | ErrorKind::Permission | ErrorKind::LockTimeout | ErrorKind::Cancelled
     );
-    let Some(code) = sqlstate(error) else { return false };
+    let Some(code) = error.sqlstate() else { return false };
     let about_server = [
         SqlState::DISK_FULL,
         SqlState::READ_ONLY_SQL_TRANSACTION,
@@ -175,7 +175,7 @@ fn is_refusal(error: &Error) -> bool {
 fn is_in_the_way(error: &Error) -> bool {
     let codes =
         [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::LOCK_NOT_AVAILABLE];
-    sqlstate(error).is_some_and(|code| codes.contains(code))
+    error.sqlstate().is_some_and(|code| codes.contains(code))
 }
 
 /// Whether a refusal may come to another end once more is there. A value that is too long or there twice stays so.
@@ -190,32 +190,19 @@ pub(super) fn may_change(error: &Error) -> bool {
         SqlState::SYNTAX_ERROR,
         SqlState::FEATURE_NOT_SUPPORTED,
     ];
-    !sqlstate(error).is_some_and(|code| stays.contains(code))
+    !error.sqlstate().is_some_and(|code| stays.contains(code))
 }
 
-/// Adds to a server's error where in the statement, or in the rows, it stumbled.
+/// Adds to a server's error where in the statement it stumbled. Statements of this kind are definitions.
 fn locate(mut error: Error, sql: &str) -> Error {
-    if !matches!(error.kind, ErrorKind::Statement | ErrorKind::Permission) {
-        return error;
+    let position =
+        error.driver().and_then(|driver| driver.as_db_error()).and_then(|server| server.position());
+    if let Some(ErrorPosition::Original(position)) = position
+        && !sql.is_empty()
+    {
+        let from = sql.chars().skip((*position as usize).saturating_sub(1));
+        let near: String = from.take(QUOTED_CHARS).collect();
+        error.message = format!("{}; near {:?}", error.message, near.trim_end());
     }
-    let source = error.source.as_ref().and_then(|source| source.downcast_ref::<tokio_postgres::Error>());
-    let Some(server) = source.and_then(tokio_postgres::Error::as_db_error) else {
-        return error;
-    };
-    let place = match server.position() {
-        Some(ErrorPosition::Original(position)) if !sql.is_empty() => {
-            let from = sql.chars().skip((*position as usize).saturating_sub(1));
-            let near: String = from.take(QUOTED_CHARS).collect();
-            format!("; near {:?}", near.trim_end())
-        }
-        _ => row_of_copy(server).map(|row| format!("; {row}")).unwrap_or_default(),
-    };
-    error.message.push_str(&place);
     error
-}
-
-/// `COPY orders, line 7, column total`, without the value, which the server's context quotes: it is a user's.
-fn row_of_copy(server: &DbError) -> Option<&str> {
-    let line = server.where_()?.lines().find(|line| line.starts_with("COPY "))?;
-    Some(line.split(": \"").next().unwrap_or(line))
 }

@@ -203,6 +203,7 @@ impl Backup {
             allow_missing: self.allow_missing,
             role_passwords: self.role_passwords,
             table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
+            random: app.outside.random,
         })
     }
 

@@ -149,6 +149,10 @@ async fn on_each<R: Summarized>(
 /// An error that is to be told twice: on its way through a run, and in the end. Its cause becomes text.
 fn again(error: &Error) -> Error {
     let copy = Error::new(error.kind(), error.with_causes());
+    let copy = match error.detail_text() {
+        Some(detail) => copy.detail(detail),
+        None => copy,
+    };
     match error.hint_text() {
         Some(hint) => copy.hint(hint),
         None => copy,

@@ -1,7 +1,6 @@
 //! What a restore left out, as its report has it: with the command or the SQL that repeats just that.
 
 use pg_archive::restore::{self, Again};
-use pg_archive::session::sqlstate;
 use serde::Serialize;
 
 use crate::repository::BackupId;
@@ -73,7 +72,7 @@ impl LeftOut {
         Self {
             object: label.to_owned(),
             statement: Some(sql.trim_end().to_owned()),
-            sqlstate: sqlstate(error).map(|code| code.code().to_owned()),
+            sqlstate: error.sqlstate().map(|code| code.code().to_owned()),
             reason: error.message.clone(),
             because_of: None,
             cure: "Say by hand what the database's owner, privileges and settings are to be.".to_owned(),

@@ -1,6 +1,9 @@
 //! The user's assertions: SQL that must return one value, and which.
 //!
 //! They run read-only, one after the other, on one session. One that fails does not keep the others from running.
+//!
+//! The value that an assertion returned is what its author asked for, and stands in the report. What the server says when
+//! it refuses one is not: of that, nothing that may hold a value of a row is told.
 
 use pg_archive::connect::Target;
 use pg_archive::session::Session;
@@ -61,7 +64,7 @@ async fn value(
     session: &Session,
     sql: &str,
 ) -> pg_archive::Result<std::result::Result<Option<String>, String>> {
-    let rows = session.rows(sql).await?;
+    let rows = session.users_rows(sql).await?;
     let [row] = rows.as_slice() else {
         return Ok(Err(format!("returned {} rows, and must return one", rows.len())));
     };

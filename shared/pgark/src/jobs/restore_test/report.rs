@@ -1,8 +1,9 @@
 //! What a test leaves behind: a report for people who were not there. Described in docs/restore-test.md and, field by
 //! field, in docs/format/restore-test.schema.json.
 //!
-//! Reports are not encrypted. They name databases, tables and roles, as a manifest does, but no rows and no definitions;
-//! of values, only those that an assertion returned and should not have.
+//! Reports are not encrypted. They name databases, tables and roles, as a manifest does, but no values of rows; of
+//! definitions, no more than the place where a server stumbled; of values, only those that an assertion returned and should
+//! not have.
 
 use jiff::Timestamp;
 use pg_archive::connect::Target;

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use super::{S3Store, errors, lock, resume};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{ByteStream, ObjectInfo, ObjectLock, ObjectStream, StoreRead, UnfinishedUpload};
+use crate::store::{
+    ByteStream, ObjectInfo, ObjectLock, ObjectStream, StoreRead, UnfinishedUpload, check_listed,
+};
 
 impl StoreRead for S3Store {
     fn address(&self) -> String {
@@ -39,8 +41,12 @@ impl StoreRead for S3Store {
         let request =
             self.client().list_objects_v2().bucket(self.bucket()).prefix(self.full_key(key)).max_keys(1);
         let page = request.send().await.map_err(|error| errors::map(error).on(self.object(key)))?;
-        let first = page.contents().first().filter(|object| object.key() == Some(&self.full_key(key)));
+        let first = page.contents().first();
+        if let Some(other) = first {
+            check_listed(&self.object(""), &self.full_key(key), other.key().unwrap_or_default())?;
+        }
         first
+            .filter(|object| object.key() == Some(&self.full_key(key)))
             .map(|object| {
                 let modified = timestamp(object.last_modified())?;
                 Ok(ObjectInfo { key: key.to_owned(), bytes: length(object.size()), modified })
@@ -70,8 +76,11 @@ impl StoreRead for S3Store {
             let request = self.client().list_objects_v2().bucket(self.bucket()).prefix(&full).delimiter("/");
             let page = request.set_continuation_token(token).send().await;
             let page = page.map_err(|error| errors::map(error).on(self.object(prefix)))?;
+            for object in page.contents() {
+                check_listed(&self.object(""), &full, object.key().unwrap_or_default())?;
+            }
             for folder in page.common_prefixes().iter().filter_map(|folder| folder.prefix()) {
-                let name = folder.strip_prefix(&full).and_then(|name| name.strip_suffix('/'));
+                let name = check_listed(&self.object(""), &full, folder)?[full.len()..].strip_suffix('/');
                 names.extend(name.map(str::to_owned));
             }
             token = page.next_continuation_token;
@@ -126,10 +135,8 @@ impl Listing {
         loop {
             if let Some(object) = self.page.pop_front() {
                 let key = object.key().unwrap_or_default();
-                let Some(key) = key.strip_prefix(&self.store.inner.prefix) else {
-                    let message = format!("the store listed {key:?} under another prefix");
-                    return Err(Error::new(ErrorKind::StoreFailed, message).on(self.store.address()));
-                };
+                let key = check_listed(&self.store.object(""), &self.prefix, key)?;
+                let key = &key[self.store.inner.prefix.len()..];
                 // Consoles make empty "folder" objects; they hold nothing and no key ends so.
                 if key.is_empty() || key.ends_with('/') {
                     continue;

@@ -240,6 +240,45 @@ async fn a_copy_that_cannot_be_asked_for_is_an_error_and_not_health() {
     server.await.unwrap();
 }
 
+/// A server that ignores the prefix, or a cache that mixes answers up.
+#[tokio::test]
+async fn a_listing_with_a_foreign_key_is_not_believed() {
+    let listing = |inner: &str| {
+        let xml = format!("<ListBucketResult>{inner}</ListBucketResult>");
+        answer("200 OK", &format!("Content-Length: {}\r\n", xml.len()), &xml)
+    };
+    let object = |key: &str| {
+        format!(
+            "<Contents><Key>{key}</Key><Size>1</Size><LastModified>2026-11-21T02:00:00Z</LastModified></Contents>"
+        )
+    };
+    let folder = |prefix: &str| format!("<CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes>");
+    let (ours, foreign) = (object("root/a/1"), object("root/b/1"));
+    let (store, server) = scripted(vec![
+        listing(&format!("{ours}{foreign}")),
+        listing(&foreign),
+        listing(&format!("{}{}", folder("root/a/x/"), folder("root/b/"))),
+        listing(&format!("{foreign}{}", folder("root/a/x/"))),
+        listing(&object("elsewhere/a/1")),
+        listing(&ours),
+    ])
+    .await;
+    let list = async || store.list("a/").unwrap().try_collect::<Vec<_>>().await;
+    let errors = [
+        list().await.unwrap_err(),
+        store.listed("a/1").await.unwrap_err(),
+        store.list_dirs("a/").await.unwrap_err(),
+        store.list_dirs("a/").await.unwrap_err(),
+        list().await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::StoreListing, "{error}");
+        assert!(["root/b/", "elsewhere/a/1"].iter().any(|key| error.message().contains(key)), "{error}");
+    }
+    assert_eq!(list().await.unwrap().len(), 1);
+    server.await.unwrap();
+}
+
 #[tokio::test]
 async fn nobody_listening_is_told_as_such() {
     let (store, server) = scripted(vec![]).await;
