@@ -37,6 +37,9 @@ pub(crate) struct Global {
     /// What is to be done once, such as a scheduled time: skip the job if a run of this slot has done it
     #[arg(long, global = true, value_name = "SLOT")]
     pub(crate) slot: Option<String>,
+    /// Wait so long for another run of the same job to end, instead of doing nothing: 30m
+    #[arg(long, global = true, value_name = "TIME")]
+    pub(crate) wait: Option<String>,
     /// Connections and objects at the same time [PGARK_JOBS; default: the cores, at most 4]
     #[arg(short, long, global = true, value_name = "N")]
     pub(crate) jobs: Option<String>,
@@ -298,6 +301,9 @@ pub(crate) struct Prune {
     /// Which backups are kept, such as `daily 7, weekly 4, monthly 12, yearly 7` or `last 10` [PGARK_KEEP]
     #[arg(long, value_name = "RULES")]
     pub(crate) keep: Option<String>,
+    /// Only this backup, by its whole id, whatever the policy says, and nothing else; may be repeated
+    #[arg(long, value_name = "ID", conflicts_with = "keep")]
+    pub(crate) remove: Vec<pgark::repository::BackupId>,
     /// Although more of the good backups would go at once than PGARK_PRUNE_SHARE_MAX allows
     #[arg(long, requires = "apply")]
     pub(crate) allow_share: bool,
@@ -364,6 +370,9 @@ pub(crate) struct Diff {
     /// The later one
     #[arg(default_value = "latest")]
     pub(crate) after: String,
+    /// Compare backups of two sources
+    #[arg(long)]
+    pub(crate) across_sources: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -81,7 +81,8 @@ async fn load(args: &Args, needs: Needs) -> Result<App> {
     let file = settings_file(args, outside)?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let app = App::load(args.settings(), file.as_deref(), needs, cores, outside).await?;
-    Ok(app.triggered_by(Trigger { slot: args.global.slot.clone(), by: None }))
+    let wait = args.global.wait.as_deref().map(pgark::config::wait).transpose()?;
+    Ok(app.triggered_by(Trigger { slot: args.global.slot.clone(), wait, by: None }))
 }
 
 /// Reads the settings, those of the source that is meant if they name several, and opens the store.

@@ -16,6 +16,22 @@ pub const KINDS: &str = include_str!("../fixtures/kinds.sql");
 /// Security labels, which pg_dump writes and no server at hand could restore. Goes after [`KINDS`].
 pub const LABELS: &str = include_str!("../fixtures/labels.sql");
 
+/// A wall of ordinary definitions, as ORMs and people write them: fifty and more of each kind, in the server's words of
+/// before any dump. Statement by statement.
+pub fn wall() -> String {
+    [
+        include_str!("../fixtures/wall/0_tables.sql"),
+        include_str!("../fixtures/wall/1_checks.sql"),
+        include_str!("../fixtures/wall/2_views.sql"),
+        include_str!("../fixtures/wall/3_defaults.sql"),
+        include_str!("../fixtures/wall/4_policies.sql"),
+        include_str!("../fixtures/wall/5_indexes.sql"),
+        include_str!("../fixtures/wall/6_triggers.sql"),
+        include_str!("../fixtures/wall/7_domains.sql"),
+    ]
+    .concat()
+}
+
 /// The extensions that come with PostgreSQL, each with something that stands on it. Goes after [`ROLES`], into a
 /// database of its own.
 pub const EXTENSIONS: &str = include_str!("../fixtures/extensions.sql");

@@ -28,6 +28,8 @@ mod kinds;
 mod left_out;
 #[path = "fidelity/locales.rs"]
 mod locales;
+#[path = "fidelity/login_triggers.rs"]
+mod login_triggers;
 #[path = "fidelity/majors.rs"]
 mod majors;
 #[path = "fidelity/newer.rs"]
@@ -50,6 +52,8 @@ mod single;
 mod text;
 #[path = "fidelity/vault.rs"]
 mod vault;
+#[path = "fidelity/wall.rs"]
+mod wall;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -2,6 +2,8 @@
 //!
 //! Duplicates of schedule events under Lambda's emulator are in the suite `lambda`.
 
+#[path = "history/asked_for.rs"]
+mod asked_for;
 #[path = "history/leases.rs"]
 mod leases;
 #[allow(dead_code, reason = "the suite `failures` uses the rest of it")]

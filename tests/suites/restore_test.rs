@@ -18,6 +18,8 @@ mod assertions;
 mod leaks;
 #[path = "restore_test/leftovers.rs"]
 mod leftovers;
+#[path = "restore_test/reworded.rs"]
+mod reworded;
 #[path = "restore_test/targets.rs"]
 mod targets;
 #[path = "restore_test/world.rs"]

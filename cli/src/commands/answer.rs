@@ -21,7 +21,7 @@ pub(crate) fn give<R: Serialize + Summarized>(
     });
     match answer {
         Answer::One(report) => exit(report),
-        Answer::Skipped(_) => Exit::Done,
+        Answer::Skipped(skipped) => skipped.exit(),
         Answer::Several(report) => report.exit(),
     }
 }

@@ -8,15 +8,26 @@ use crate::args;
 use crate::output::{self, bytes, count};
 
 pub(crate) async fn run(app: &App, args: &args::Diff, json: bool) -> Result<Exit> {
-    let job =
-        Diff { before: args.before.clone(), after: args.after.clone(), source: app.settings.source.clone() };
+    let job = Diff {
+        before: args.before.clone(),
+        after: args.after.clone(),
+        source: app.settings.source.clone(),
+        across_sources: args.across_sources,
+    };
     let report = job.run(app).await?;
     output::report(&report, json, print);
     Ok(Exit::Done)
 }
 
 fn print(report: &DiffReport) {
-    output::line(&format!("from backup {} to {}", report.before, report.after));
+    output::line(&if report.source_before == report.source_after {
+        format!("{}: from backup {} to {}", report.source_before, report.before, report.after)
+    } else {
+        format!(
+            "from backup {} of {} to {} of {}",
+            report.before, report.source_before, report.after, report.source_after
+        )
+    });
     if !report.tables.is_empty() {
         let mut rows = vec![["TABLE", "CHANGE", "ROWS", "BYTES", "COLUMNS"].map(str::to_owned)];
         rows.extend(report.tables.iter().map(|table| {

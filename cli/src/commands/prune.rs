@@ -15,6 +15,7 @@ pub(crate) async fn run(app: &App, args: &args::Prune, json: bool) -> Result<Exi
         apply: args.apply,
         allow_share: args.allow_share,
         allow_no_good: args.allow_no_good,
+        remove: args.remove.clone(),
     };
     let answer = job.watched(app, &stop::token()).await?;
     Ok(answer::give(&answer, json, print, PruneReport::exit))

@@ -56,7 +56,10 @@ pub(crate) async fn run(app: &App, args: &args::Restore, json: bool) -> Result<E
 
 pub(crate) fn print(report: &RestoreReport) {
     let but = if report.left_out.is_empty() { "" } else { ", but not all of it" };
-    output::line(&format!("backup {} is restored into {}{but}", report.backup, report.target));
+    output::line(&format!(
+        "backup {} of {} (database {}, PostgreSQL {}) is restored into {}{but}",
+        report.backup, report.source, report.database, report.server_version, report.target
+    ));
     output::fields(&[
         ("entries", format!("{} restored, {} not wanted", report.entries, report.entries_unwanted)),
         ("rows", format!("{} in {} files, each the same as was dumped", count(report.rows), report.files)),
@@ -131,6 +134,8 @@ fn print_replaced(comparison: &Comparison, replaced: &Replaced) {
 fn dry_run(prepared: &Prepared, would_leave_out: &[WouldLeaveOut], json: bool) -> Exit {
     let plan = Plan {
         backup: prepared.manifest().id.to_string(),
+        source: prepared.manifest().source.to_string(),
+        origin: prepared.origin(),
         target: prepared.target(),
         entries: prepared.planned_entries,
         bytes: prepared.planned_bytes,
@@ -139,7 +144,10 @@ fn dry_run(prepared: &Prepared, would_leave_out: &[WouldLeaveOut], json: bool) -
         warnings: &prepared.warnings,
     };
     output::report(&plan, json, |plan| {
-        output::line(&format!("backup {} would be restored into {}", plan.backup, plan.target));
+        output::line(&format!(
+            "backup {} ({}) would be restored into {}",
+            plan.backup, plan.origin, plan.target
+        ));
         output::fields(&[
             ("entries", plan.entries.to_string()),
             ("rows", format!("{} as text", output::bytes(plan.bytes))),
@@ -162,6 +170,9 @@ fn dry_run(prepared: &Prepared, would_leave_out: &[WouldLeaveOut], json: bool) -
 #[derive(Serialize)]
 struct Plan<'a> {
     backup: String,
+    source: String,
+    #[serde(skip)]
+    origin: String,
     target: String,
     entries: usize,
     bytes: u64,
@@ -193,12 +204,16 @@ fn confirm(prepared: &Prepared) -> Result<()> {
     let what = if prepared.replaces() {
         let backup = prepared.manifest().id;
         format!(
-            "{} is replaced by backup {backup}, and kept under another name. Its sessions are ended.",
-            prepared.target()
+            "{} is replaced by backup {backup} ({}), and kept under another name. Its sessions are ended.",
+            prepared.target(),
+            prepared.origin()
         )
     } else {
         let (target, present) = (prepared.target(), prepared.present);
-        format!("{target} has {present} objects, and --clean drops those that the backup holds.")
+        let (backup, origin) = (prepared.manifest().id, prepared.origin());
+        format!(
+            "{target} has {present} objects, and --clean drops those that backup {backup} ({origin}) holds."
+        )
     };
     output::ask(&format!("{what} Type its name to go on: "));
     let mut answer = String::new();

@@ -16,7 +16,10 @@ pub(crate) async fn run(app: &App, args: &args::Show, json: bool) -> Result<Exit
 
 fn print(report: &ShowReport, with_tables: bool) {
     let manifest = &report.manifest;
-    output::line(&format!("backup {} of {}", manifest.id, manifest.server.database));
+    output::line(&format!(
+        "backup {} of {}, database {}",
+        manifest.id, manifest.source, manifest.server.database
+    ));
     let encryption = match &manifest.encryption {
         Some(encryption) => format!("{} to {}", encryption.scheme, encryption.recipients.join(", ")),
         None => "none".to_owned(),

@@ -18,6 +18,7 @@ mod passfile;
 mod password;
 mod problems;
 mod query;
+mod quiet;
 mod secret;
 mod settings;
 mod target;
@@ -31,6 +32,7 @@ pub use self::error::{Error, ErrorKind};
 pub use self::lifetime::{Canceller, Closed};
 pub use self::password::PasswordSource;
 pub use self::problems::Problems;
+pub use self::quiet::without_event_triggers;
 pub use self::target::Target;
 
 /// An open connection. Dropping the client ends it.

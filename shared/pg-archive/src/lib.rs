@@ -27,6 +27,7 @@ mod server_words;
 pub mod session;
 pub mod toc;
 mod tokens;
+pub mod wording;
 
 pub use error::{Error, ErrorKind};
 

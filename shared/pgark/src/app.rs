@@ -1,6 +1,7 @@
 //! What every job works with: validated settings, the repository, and the world outside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -44,6 +45,8 @@ fn random() -> u64 {
 pub struct Trigger {
     /// The scheduled time, or the user's own name for what is to be done once; none by hand.
     pub slot: Option<String>,
+    /// How long to wait for another run of the same job to end.
+    pub wait: Option<Duration>,
     /// The request id of the function, instead of the machine's name.
     pub by: Option<String>,
 }

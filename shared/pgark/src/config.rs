@@ -289,6 +289,16 @@ impl Settings {
 
 /// Puts `higher` over `lower`. Its URL or secret of a database replaces either of them below, so that a flag wins over
 /// a secret that the environment names; and so for the keys.
+/// How long to wait: `90s`, `30m`, `2h`.
+///
+/// # Errors
+/// When it is written otherwise.
+pub fn wait(text: &str) -> Result<Duration> {
+    values::duration(text).map_err(|problem| {
+        Error::new(ErrorKind::Usage, format!("--wait: {problem}")).hint("Give a time such as 90s, 30m or 2h.")
+    })
+}
+
 fn over(higher: RawSettings, mut lower: RawSettings) -> RawSettings {
     if higher.database_url.is_some() || higher.database_secret.is_some() {
         (lower.database_url, lower.database_secret) = (None, None);

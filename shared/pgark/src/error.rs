@@ -110,6 +110,8 @@ pub enum ErrorKind {
     RecordDamaged,
     /// The lease of a run is another's by now.
     LeaseLost,
+    /// This machine's clock would file a backup in the wrong place.
+    Clock,
     /// PostgreSQL, or the archive itself.
     Archive(pg_archive::ErrorKind),
     /// A fault in pgark itself.
@@ -131,11 +133,13 @@ pub enum Exit {
     Unhealthy = 4,
     /// A restore brought what it could, and left out some objects.
     LeftOut = 5,
+    /// A run was asked for and was not done: another one is in progress, or it was stopped from starting.
+    NotDone = 6,
 }
 
 impl ErrorKind {
     /// Every kind but those of pg-archive, for documentation and its tests.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::Settings,
         Self::Usage,
         Self::StoreRefused,
@@ -183,6 +187,7 @@ impl ErrorKind {
         Self::Unhealthy,
         Self::RecordDamaged,
         Self::LeaseLost,
+        Self::Clock,
         Self::Internal,
     ];
 
@@ -235,6 +240,7 @@ impl ErrorKind {
             Self::Unhealthy => ("health.unhealthy", Exit::Unhealthy),
             Self::RecordDamaged => ("record.damaged", Exit::Failed),
             Self::LeaseLost => ("lease.lost", Exit::Failed),
+            Self::Clock => ("clock.wrong", Exit::Failed),
             Self::Archive(kind) => (kind.code(), exit_of(kind)),
             Self::Internal => ("internal", Exit::Failed),
         }

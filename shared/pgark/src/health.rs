@@ -91,6 +91,9 @@ pub struct BadBackup {
     pub tier: Tier,
     /// Why it does not count.
     pub why: String,
+    /// Whether it is the time in its id that is wrong.
+    #[serde(default)]
+    pub wrongly_dated: bool,
 }
 
 /// A proof: a verification or a restore test.

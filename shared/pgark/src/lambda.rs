@@ -117,7 +117,7 @@ impl Function {
         F: AsyncFn(J, &App, &CancellationToken) -> Result<R>,
     {
         let Event { job: arguments, source, slot } = event::parse(event)?;
-        let trigger = Trigger { slot, by: Some(context.request_id.clone()) };
+        let trigger = Trigger { slot, wait: None, by: Some(context.request_id.clone()) };
         let app = self.app.triggered_by(trigger);
         let deadline = Deadline::new(Instant::now(), self.time_left(context.deadline));
         let stop = CancellationToken::new();

@@ -26,6 +26,7 @@ pub mod manifest;
 pub mod part;
 mod reports;
 
+pub(crate) use catalog::only_source;
 pub use catalog::{Filter, Found};
 pub(crate) use id::SERVER_BYTES_MAX;
 pub use id::{BackupId, SourceName, Tier};

@@ -3,7 +3,8 @@
 //! Safe because of what is not there: nothing here reads a clock or a store, and nothing deletes. Only good backups count
 //! for a rule, so failed, damaged and future-dated ones push nothing out. Rules count days, weeks, months and years that
 //! have a good backup, not those that passed, so no silence, however long, makes a backup old. And the newest good
-//! ones, `keep_min` of them, are kept whatever the rules say.
+//! ones, `keep_min` of them, are kept whatever the rules say, and so is the newest of each of the last `keep_min` days by the
+//! store's clock: of these nobody can make more than one a day. What the store's clock says against is not good ([`clocks`]).
 //!
 //! What is known of a backup is put together in [`crate::repository`], and acted on in [`crate::jobs::prune`].
 
@@ -16,11 +17,13 @@ use crate::repository::BackupRef;
 use crate::repository::manifest::BackupOptions;
 use crate::store::ObjectLock;
 
+mod clocks;
 mod decide;
 mod judge;
 mod policy;
 
-pub use decide::{Decision, Reason, decide};
+pub use clocks::{Dating, LATE_MAX, datings, earlier, later};
+pub use decide::{Decision, Reason, decide, protections};
 pub use judge::{Content, Facts, judge};
 pub use policy::{Age, Policy, Rule, Rules, Zone};
 
@@ -32,6 +35,8 @@ pub const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_hours(1);
 pub struct Candidate {
     /// Where it is; its id tells its time.
     pub backup: BackupRef,
+    /// When the store saw its manifest written, by the store's clock.
+    pub stored_at: Timestamp,
     /// Whether it counts.
     pub state: State,
     /// Its bytes as stored; `None` if the manifest cannot be read.
@@ -70,8 +75,13 @@ pub enum State {
         /// What was found, and the report that says so.
         why: String,
     },
-    /// Dated in the future: some clock was wrong.
+    /// Dated in the future, or later than the store saw it: some clock was wrong.
     Future,
+    /// The store saw it long after the time that it is dated.
+    Late {
+        /// When the store saw it.
+        stored_at: Timestamp,
+    },
     /// It holds no rows, and a good backup before it did.
     EmptySuccess,
     /// Only definitions or only rows, by its own options, of a source that has whole backups.
@@ -92,6 +102,7 @@ impl State {
             Self::Good => "good",
             Self::Damaged { .. } => "damaged",
             Self::Future => "future",
+            Self::Late { .. } => "late",
             Self::EmptySuccess => "empty",
             Self::Partial => "partial",
             Self::Unreadable { .. } => "unreadable",
@@ -106,7 +117,8 @@ impl fmt::Display for State {
         match self {
             Self::Good => f.write_str("good"),
             Self::Damaged { why } => write!(f, "damaged: {why}"),
-            Self::Future => f.write_str("dated in the future"),
+            Self::Future => f.write_str("dated in the future, or later than the store saw it"),
+            Self::Late { stored_at } => write!(f, "dated back: the store saw it only at {stored_at:.0}"),
             Self::EmptySuccess => f.write_str("without rows, unlike those before it"),
             Self::Partial => f.write_str("only definitions or only rows"),
             Self::Unreadable { why } => write!(f, "unreadable: {why}"),

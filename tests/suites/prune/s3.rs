@@ -35,9 +35,9 @@ async fn killed_at_every_request_it_loses_nothing_good_and_the_next_run_ends_it(
             })
             .await?;
             let through = world.through(&proxy.endpoint()).await?;
-            let stop = CancellationToken::new();
+            let (job, stop) = (APPLY, CancellationToken::new());
             let ended = tokio::select! {
-                done = APPLY.run(&through.app, &stop) => Some(done),
+                done = job.run(&through.app, &stop) => Some(done),
                 () = proxy.swallowed() => None,
             };
             let left = world.whole().await?;

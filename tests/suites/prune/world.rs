@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Result;
 
-pub(crate) const APPLY: Prune = Prune { source: None, apply: true, allow_share: false, allow_no_good: false };
+pub(crate) const APPLY: Prune =
+    Prune { source: None, apply: true, allow_share: false, allow_no_good: false, remove: Vec::new() };
 const REQUESTS_IN_FLIGHT: usize = 24;
 
 pub(crate) struct World {

@@ -48,6 +48,18 @@ impl World {
         Ok(App::open(flags, None, needs, 2, outside).await?)
     }
 
+    /// The library, with servers of its own from these programs.
+    pub(crate) async fn own_server(&self, programs: &str) -> anyhow::Result<App> {
+        let flags = RawSettings {
+            store: Some(format!("file://{}", self.file("store").display())),
+            identity_file: Some(self.file("key.txt").display().to_string()),
+            postgres_bin: Some(programs.to_owned()),
+            ..RawSettings::default()
+        };
+        let outside = Outside { environment: |_| None, ..Outside::real() };
+        Ok(App::open(flags, None, Needs::RESTORE_TEST, 2, outside).await?)
+    }
+
     /// Backs a database up, by the library, and returns the backup's id.
     pub(crate) async fn backup(&self, source: &str) -> anyhow::Result<String> {
         let app = self.app(source, None).await?;

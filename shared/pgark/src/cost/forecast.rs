@@ -37,6 +37,7 @@ pub fn kept_by(policy: &Policy, every_days: u32, now: Timestamp) -> Vec<Kept> {
         let tier = Tier::for_backup(time, &policy.zone, good);
         store.push(Candidate {
             backup: BackupRef { id: BackupId::new(time, 0), tier, source: source.clone() },
+            stored_at: time,
             state: State::Good,
             stored_bytes: None,
             rows: None,

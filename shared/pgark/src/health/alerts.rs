@@ -16,6 +16,7 @@ use crate::notify::notice::{FORMAT_VERSION as NOTICE_VERSION, Fact, NoticeFigure
 use crate::notify::wording::{self, seconds_between, things};
 use crate::notify::{Delivery, Event, Notice};
 use crate::repository::{BackupId, SourceName};
+use crate::retention;
 use crate::runs::{JobName, RunError};
 
 /// The version of the form of alerts in the store.
@@ -144,7 +145,11 @@ pub fn said(
 /// The newest alert is the state, so each has an id that sorts behind the one before, also within a second, and when
 /// clocks differ.
 fn later_than(last: BackupId, id: BackupId) -> BackupId {
-    if id.time() > last.time() { id } else { id.at(last.time() + SignedDuration::from_secs(1)) }
+    if id.time() > last.time() {
+        id
+    } else {
+        id.at(retention::later(last.time(), SignedDuration::from_secs(1)))
+    }
 }
 
 /// The message. `id` is the alert's.

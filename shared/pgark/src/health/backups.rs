@@ -60,16 +60,34 @@ pub(super) fn bad(facts: &Facts, found: &mut Found) {
             found.unhealthy(
                 Code::BackupBad,
                 message,
-                "Run `pgark backup` now, and `pgark verify` after it. The bad one is kept as evidence.",
+                match backup.wrongly_dated {
+                    true => remove_it(backup),
+                    false => "Run `pgark backup` now, and `pgark verify` after it. The bad one is kept as evidence."
+                        .to_owned(),
+                },
             );
         } else {
             found.warning(
                 Code::BackupBad,
                 message,
-                "It is kept as evidence, and prune removes it in time. `pgark verify BACKUP` says what is wrong with it.",
+                match backup.wrongly_dated {
+                    true => remove_it(backup),
+                    false => "It is kept as evidence, and prune removes it in time. `pgark verify BACKUP` says what is \
+                              wrong with it."
+                        .to_owned(),
+                },
             );
         }
     }
+}
+
+/// What a wrong clock dated is in nobody's way but the reader's, and no policy removes it before its time.
+fn remove_it(backup: &super::BadBackup) -> String {
+    format!(
+        "Some clock was wrong, or somebody dated it so: find out which. It can be restored by its id; `pgark prune \
+         --remove {} --apply` removes it.",
+        backup.id
+    )
 }
 
 /// The newest against the median of up to ten before it that leave out the same. As long as there are too few of these,

@@ -140,7 +140,12 @@ fn each_thing_is_found_by_its_code() {
 }
 
 fn bad(hours: i64) -> BadBackup {
-    BadBackup { id: BackupId::new(hours_ago(hours), 0), tier: Tier::Daily, why: "damaged".to_owned() }
+    BadBackup {
+        id: BackupId::new(hours_ago(hours), 0),
+        tier: Tier::Daily,
+        why: "damaged".to_owned(),
+        wrongly_dated: false,
+    }
 }
 
 fn open(hours: i64) -> OpenRun {

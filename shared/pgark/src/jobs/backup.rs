@@ -1,6 +1,7 @@
 //! Backs a database up: plan, stream, and commit by the manifest, which is written last.
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use pg_archive::catalog::selection::{NamePattern, Selection};
 use pg_archive::connect::Target;
@@ -13,12 +14,14 @@ use crate::app::App;
 use crate::config::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupWriter;
-use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier};
+use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier, keys};
 use crate::runs::answer::answer;
 use crate::runs::{Answer, Job, JobName, RunCost};
 use crate::seal::Encryption;
 use crate::signature::SigningKey;
+use crate::store::StoreRead as _;
 
+mod clocks;
 mod record;
 
 /// The arguments.
@@ -143,9 +146,12 @@ impl Backup {
         let encryption = app.settings.encryption()?.clone();
         // Before the database is read: a key that cannot sign should not be noticed at the end.
         let signer = signer(app)?;
-        let dump = Box::pin(Dump::plan(target, options, stop)).await?;
-        let place = match Box::pin(self.place(app, started)).await {
-            Ok(place) => place,
+        let mut dump = Box::pin(Dump::plan(target, options, stop)).await?;
+        let place = match Box::pin(self.place(app, started, &dump.plan)).await {
+            Ok((place, warning)) => {
+                dump.plan.warnings.extend(warning);
+                place
+            }
             Err(error) => {
                 dump.abandon().await;
                 return Err(error);
@@ -207,20 +213,25 @@ impl Backup {
         })
     }
 
-    /// Where the backup goes. The tier follows from the date and from what there is already.
-    async fn place(&self, app: &App, started: Timestamp) -> Result<BackupRef> {
+    /// Where the backup goes. The tier follows from the date and from what there is already. What is said of the clocks
+    /// comes with it.
+    async fn place(&self, app: &App, started: Timestamp, plan: &Plan) -> Result<(BackupRef, Option<String>)> {
         let source = app.source()?;
-        let tier = if let Some(tier) = app.settings.tier {
-            tier
-        } else {
-            let filter = Filter { source: Some(source.clone()), tier: None };
-            let good = app.repository.list(&filter).await?;
-            let good = good.iter().map(|backup| (backup.tier, backup.id.time()));
-            Tier::for_backup(started, &app.settings.retention.policy.zone, good)
+        let filter = Filter { source: Some(source.clone()), tier: None };
+        let there = app.repository.rightly_dated(&filter).await?;
+        let clocks = clocks::Clocks {
+            machine: (started, (app.outside.now)()),
+            server: plan.snapshot.taken_at.parse().ok(),
+            store: store_clock(app, &source).await?,
+            newest: there.last().map(|newest| newest.id.time()),
         };
+        let warning = clocks::judge(&clocks)?;
+        let good = there.iter().map(|backup| (backup.tier, backup.id.time()));
+        let by_date = || Tier::for_backup(started, &app.settings.retention.policy.zone, good);
+        let tier = app.settings.tier.unwrap_or_else(by_date);
         #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
         let id = BackupId::new(started, (app.outside.random)() as u32);
-        Ok(BackupRef { id, tier, source })
+        Ok((BackupRef { id, tier, source }, warning))
     }
 
     async fn write(
@@ -270,6 +281,16 @@ impl Backup {
         let times = record::Times { started, finished: (app.outside.now)() };
         record::manifest(self, app, (plan, files), place, writer.records(), &times)
     }
+}
+
+/// How late it is by the store's clock, at least: a run that takes a lease writes there a moment before.
+async fn store_clock(app: &App, source: &SourceName) -> Result<Option<Timestamp>> {
+    let mut moves = app.repository.store().list(&keys::leases_prefix(source, JobName::Backup))?;
+    let mut newest = None;
+    while let Some(made) = moves.try_next().await? {
+        newest = newest.max(Some(made.modified));
+    }
+    Ok(newest)
 }
 
 /// How what is written is protected.

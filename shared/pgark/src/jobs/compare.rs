@@ -19,10 +19,12 @@ use crate::repository::archive::BackupReader;
 use crate::repository::{Filter, Manifest};
 use crate::signature::SignatureCheck;
 
+mod again;
 mod definitions;
 mod difference;
 
-pub(crate) use definitions::differences as definition_differences;
+pub(crate) use again::read_again;
+pub(crate) use definitions::{are_reworded, differences as definition_differences};
 pub use difference::{Difference, DifferenceKind};
 
 /// What a comparison found.
@@ -38,6 +40,9 @@ pub struct Comparison {
     pub large_objects: u64,
     /// Definitions that were compared.
     pub definitions: usize,
+    /// Of these, how many the restored database tells in other words: in those that the server makes of the backup's own
+    /// text when it reads it.
+    pub reworded: usize,
     /// What differs; empty if nothing does.
     pub differences: Vec<Difference>,
 }
@@ -58,7 +63,43 @@ impl Scope {
     pub const WHOLE: Self = Self { texts: true, owners: false, privileges: true };
 }
 
-/// Compares a database with a backup.
+/// A backup, and what a database holds that should be the same.
+pub(crate) struct Pair {
+    manifest: Manifest,
+    pub(crate) entries: Vec<Entry>,
+    found: Content,
+}
+
+/// Reads a backup's table of contents, and a whole database.
+pub(crate) async fn read(
+    app: &App,
+    backup: &str,
+    target: &Target,
+    observer: &dyn Observer,
+    stop: &CancellationToken,
+) -> Result<Pair> {
+    let backup = app.repository.resolve(backup, &Filter::default()).await?;
+    let manifest = app.repository.load_manifest(&backup).await?;
+    let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
+    let (_, entries) = toc::read::read(&reader.toc().await?)?;
+    let found = scan(target, super::whole_database(app), observer, stop).await?;
+    Ok(Pair { manifest: reader.manifest().clone(), entries, found })
+}
+
+impl Pair {
+    /// Whether the definitions of the backup must be read again for the two to be compared.
+    pub(crate) fn are_reworded(&self) -> bool {
+        are_reworded(&self.entries, &self.found.plan.entries, Scope::WHOLE)
+    }
+
+    /// Compares.
+    pub(crate) fn compare(&self, app: &App, again: Option<&[Entry]>) -> Result<Comparison> {
+        let signature = app.repository.signature_check();
+        contents(signature, (&self.manifest, &self.entries), &self.found, again, Scope::WHOLE)
+    }
+}
+
+/// Compares a database with a backup, definitions in the backup's own words.
 ///
 /// # Errors
 /// When one of them cannot be read. A difference is no error.
@@ -69,19 +110,16 @@ pub async fn compare(
     observer: &dyn Observer,
     stop: &CancellationToken,
 ) -> Result<Comparison> {
-    let backup = app.repository.resolve(backup, &Filter::default()).await?;
-    let manifest = app.repository.load_manifest(&backup).await?;
-    let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
-    let (_, entries) = toc::read::read(&reader.toc().await?)?;
-    let found = scan(target, super::whole_database(app), observer, stop).await?;
-    contents(app.repository.signature_check(), (reader.manifest(), &entries), &found, Scope::WHOLE)
+    read(app, backup, target, observer, stop).await?.compare(app, None)
 }
 
-/// Compares what a backup says with what was found in a database.
+/// Compares what a backup says with what was found in a database. `again` is what the server makes of the backup's
+/// definitions, if that was needed.
 pub(crate) fn contents(
     signature: SignatureCheck,
     (manifest, entries): (&Manifest, &[Entry]),
     found: &Content,
+    again: Option<&[Entry]>,
     scope: Scope,
 ) -> Result<Comparison> {
     let dumped = sums(manifest.tables.iter().map(|table| {
@@ -93,13 +131,15 @@ pub(crate) fn contents(
     }))?;
     let mut differences = row_differences(&dumped, &present);
     differences.extend(large_object_difference(manifest, found)?);
-    differences.extend(definitions::differences(entries, &found.plan.entries, scope));
+    let (of_definitions, reworded) = definitions::compared(entries, &found.plan.entries, again, scope);
+    differences.extend(of_definitions);
     Ok(Comparison {
         signature,
         tables: dumped.len(),
         rows: dumped.values().map(|table| table.rows).sum(),
         large_objects: manifest.large_objects.as_ref().map_or(0, |large| large.count),
         definitions: entries.iter().filter(|entry| definitions::is_compared(entry, scope)).count(),
+        reworded: if again.is_some() { reworded } else { 0 },
         differences,
     })
 }

@@ -10,6 +10,7 @@ use crate::cost::forecast::{self, DAYS_A_MONTH, Kept, StorageLine};
 use crate::cost::{self, StorageClass};
 use crate::error::Result;
 use crate::repository::{BackupRef, Filter, SourceName};
+use crate::retention::earlier;
 use crate::runs::{JobName, RunRecord};
 use crate::store::StoreRead as _;
 
@@ -122,7 +123,7 @@ async fn of_source(app: &App, source: &SourceName, now: Timestamp) -> Result<Opt
     let Some(newest) = backups.last() else { return Ok(None) };
     let manifest = app.repository.load_manifest(newest).await?;
     let objects: Vec<u64> = manifest.objects.iter().map(|object| object.sealed.stored_bytes).collect();
-    let runs = app.repository.runs(source, None, Some(now - RUNS_LOOKED_AT)).await?;
+    let runs = app.repository.runs(source, None, Some(earlier(now, RUNS_LOOKED_AT))).await?;
     Ok(Some(forecast_of(app, source, &objects, &kept(&backups, now), &runs.records, now)))
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compare::{self, DifferenceKind, Scope};
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupReader;
 use crate::repository::manifest::TableRecord;
 use crate::repository::{BackupId, BackupRef, Filter, Manifest, SourceName};
@@ -24,11 +24,18 @@ pub struct Diff {
     /// Only of this source.
     #[serde(default)]
     pub source: Option<SourceName>,
+    /// Although the two are backups of different sources.
+    #[serde(default)]
+    pub across_sources: bool,
 }
 
 /// What changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DiffReport {
+    /// The source of the earlier backup.
+    pub source_before: SourceName,
+    /// The source of the later one.
+    pub source_after: SourceName,
     /// The earlier backup.
     pub before: BackupId,
     /// The later one.
@@ -98,7 +105,15 @@ impl Diff {
     pub async fn run(&self, app: &App) -> Result<DiffReport> {
         let filter = Filter { source: self.source.clone(), tier: None };
         let before = app.repository.resolve(&self.before, &filter).await?;
-        let after = app.repository.resolve(&self.after, &filter).await?;
+        // What is said of the later one alone means one of the same source.
+        let same = Filter { source: Some(before.source.clone()), tier: None };
+        let of_same = self.after == "latest" && !self.across_sources;
+        let after = app.repository.resolve(&self.after, if of_same { &same } else { &filter }).await?;
+        if before.source != after.source && !self.across_sources {
+            let message = format!("{before} and {after} are backups of two sources");
+            return Err(Error::new(ErrorKind::Usage, message)
+                .hint("Give --across-sources if you mean to compare two sources."));
+        }
         let manifests =
             (app.repository.load_manifest(&before).await?, app.repository.load_manifest(&after).await?);
         let (tables, tables_unchanged) = table_changes(&manifests.0, &manifests.1);
@@ -111,6 +126,8 @@ impl Diff {
             )),
         };
         Ok(DiffReport {
+            source_before: before.source.clone(),
+            source_after: after.source.clone(),
             before: before.id,
             after: after.id,
             tables,

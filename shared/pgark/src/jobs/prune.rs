@@ -19,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::candidates::{Candidates, Locks};
-use crate::repository::{BackupId, BackupRef, ReportKind, SourceName, keys};
+use crate::repository::{BackupId, BackupRef, Filter, ReportKind, SourceName, keys};
 use crate::retention::decide;
 use crate::runs::answer::answer;
 use crate::runs::{Answer, Job, JobName};
 use crate::store::StoreRead as _;
 
 mod guard;
+mod named;
 mod remains;
 mod remove;
 mod report;
@@ -47,6 +48,9 @@ pub struct Prune {
     pub allow_share: bool,
     /// Although no good backup would remain.
     pub allow_no_good: bool,
+    /// Only these backups go, whatever the policy says, and nothing else. No event can ask for it.
+    #[serde(skip)]
+    pub remove: Vec<BackupId>,
 }
 
 impl Prune {
@@ -57,7 +61,14 @@ impl Prune {
     /// As [`run`](Self::run). What happens to one source keeps no other from being pruned.
     pub async fn watched(&self, app: &App, stop: &CancellationToken) -> Result<Answer<PruneReport>> {
         let named;
-        let app = if let Some(source) = &self.source {
+        let of_named = match self.remove.first() {
+            Some(first) if app.settings.source.is_none() => {
+                let backup = app.repository.resolve(&first.to_string(), &Filter::default()).await?;
+                Some(backup.source)
+            }
+            _ => None,
+        };
+        let app = if let Some(source) = self.source.as_ref().or(of_named.as_ref()) {
             named = app.naming(source.clone());
             &named
         } else {
@@ -130,8 +141,16 @@ impl Prune {
     async fn plan(&self, app: &App, source: &SourceName) -> Result<SourceReport> {
         let (retention, now) = (&app.settings.retention, (app.outside.now)());
         let found = app.repository.candidates(source, now, Locks::Ask).await?;
-        let decisions = decide(&found.backups, &retention.policy, now);
-        let mut remains = remains::find(&app.repository, source, &found, now, retention.grace).await?;
+        let decisions = if self.remove.is_empty() {
+            decide(&found.backups, &retention.policy, now)
+        } else {
+            named::decide(source, &found.backups, &self.remove, now)?
+        };
+        let mut remains = if self.remove.is_empty() {
+            remains::find(&app.repository, source, &found, now, retention.grace).await?
+        } else {
+            Vec::new()
+        };
         // What is in the folder of a backup that goes, goes with it.
         remains.retain(|line| {
             !decisions.iter().any(|decision| !decision.keep && decision.backup == line.place())

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pg_archive::connect::Target;
+use pg_archive::connect::{Target, without_event_triggers};
 use pg_archive::databases;
 use pg_archive::fingerprint::Fingerprint;
 use pg_archive::globals;
@@ -124,6 +124,12 @@ pub struct Prepared {
 pub struct RestoreReport {
     /// The backup.
     pub backup: BackupId,
+    /// Its source.
+    pub source: SourceName,
+    /// The database that was backed up.
+    pub database: String,
+    /// The version of its server.
+    pub server_version: String,
     /// Where it went: host, port and database.
     pub target: String,
     /// Whether the manifest's signature was checked.
@@ -176,7 +182,9 @@ impl Restore {
     /// When the backup is missing or damaged, or the target is not fit for it.
     pub async fn prepare(&self, app: &App) -> Result<Prepared> {
         let prepared = self.prepare_on(app, app.target(&self.to)?).await?;
-        Ok(Prepared { marks: true, ..prepared })
+        let mut prepared = Prepared { marks: true, ..prepared };
+        prepared.warnings.extend(prepared.foreign_name());
+        Ok(prepared)
     }
 
     /// As [`prepare`](Self::prepare), for a target that is known without its connection string: the scratch database of
@@ -196,6 +204,8 @@ impl Restore {
         role_map.rename(&mut entries)?;
         let manifest = reader.manifest();
         let session = Session::open(&to).await?;
+        // Triggers of the restored database would act on it in every session that comes after them.
+        let to = without_event_triggers(&to, &session).await?;
         let made = Made {
             roles: globals_text.map(globals::roles_made).unwrap_or_default(),
             tablespaces: self.globals && !self.no_tablespaces,
@@ -324,6 +334,21 @@ impl Prepared {
         self.target.display()
     }
 
+    /// What it is a backup of: source, database and server.
+    pub fn origin(&self) -> String {
+        let Manifest { source, server, .. } = self.manifest();
+        format!("source {source}, database {} of PostgreSQL {}", server.database, server.version)
+    }
+
+    /// That the database which loses objects is called otherwise than the one that was backed up. An empty one may be called
+    /// as one likes.
+    fn foreign_name(&self) -> Option<String> {
+        let (here, there) = (&self.manifest().server.database, self.target.database());
+        (self.database_at_stake().is_some() && here != there).then(|| {
+            format!("The backup is of another database than the target is: it is of {here}, and the target is {there}.")
+        })
+    }
+
     /// Restores.
     ///
     /// # Errors
@@ -408,13 +433,16 @@ impl Prepared {
     }
 
     /// What it came to.
-    fn report(self, app: &App, done: &restore::RestoreReport, properties: usize) -> RestoreReport {
+    fn report(mut self, app: &App, done: &restore::RestoreReport, properties: usize) -> RestoreReport {
         let backup = self.manifest().id;
-        let mut warnings = self.warnings;
+        let mut warnings = std::mem::take(&mut self.warnings);
         warnings.extend(left_out::note_search_paths(&done.under_search_path));
         RestoreReport {
             backup,
-            target: self.target.display(),
+            source: self.manifest().source.clone(),
+            database: self.manifest().server.database.clone(),
+            server_version: self.manifest().server.version.clone(),
+            target: self.target(),
             signature: app.repository.signature_check(),
             entries: done.entries_done + properties,
             entries_unwanted: done.entries_unwanted.saturating_sub(properties),

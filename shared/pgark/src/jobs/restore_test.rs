@@ -94,7 +94,9 @@ impl RestoreTest {
             None => app.clone(),
         };
         if app.settings.source.is_none() && app.settings.sources.is_empty() {
-            let backup = choose::choose(&app.repository, &test.backup, &Filter::default()).await?;
+            let backup =
+                choose::choose(&app.repository, &test.backup, &Filter::default(), app.source().ok().as_ref())
+                    .await?;
             app = app.naming(backup.source);
             test.backup = backup.id.to_string();
         }
@@ -134,7 +136,8 @@ impl RestoreTest {
                 .hint("Give each assertion, in pgark.toml and in the event, a name of its own, and SQL."));
         }
         let source = self.source.clone().or_else(|| app.settings.source.clone());
-        let backup = choose::choose(&app.repository, &self.backup, &Filter { source, tier: None }).await?;
+        let (filter, own) = (Filter { source, tier: None }, app.source().ok());
+        let backup = choose::choose(&app.repository, &self.backup, &filter, own.as_ref()).await?;
         let started = (app.outside.now)();
         #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
         let id = BackupId::new(started, (app.outside.random)() as u32);

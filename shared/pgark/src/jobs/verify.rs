@@ -187,7 +187,8 @@ impl Verify {
         let filter = Filter { source, tier: None };
         let mut by_source: BTreeMap<_, (Vec<_>, Vec<_>)> = BTreeMap::new();
         if self.backup != ALL {
-            let backup = app.repository.resolve(&self.backup, &filter).await?;
+            let own = app.source().ok();
+            let backup = app.repository.resolve_at(&self.backup, &filter, own.as_ref()).await?;
             by_source.entry(backup.source.clone()).or_default().0.push(backup);
             return Ok(by_source);
         }

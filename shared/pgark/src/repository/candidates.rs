@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::manifest::BackupOptions;
 use super::{BackupId, BackupRef, Filter, Repository, SourceName, keys};
 use crate::error::{Error, ErrorKind, Exit, Result};
-use crate::retention::{Candidate, Content, Facts, State, judge};
+use crate::retention::{Candidate, Content, Dating, Facts, State, judge};
 use crate::store::{ObjectLock, StoreRead as _};
 
 mod evidence;
@@ -68,6 +68,7 @@ impl Repository {
     /// When anything cannot be read for a reason that says nothing of the backup.
     pub async fn candidates(&self, source: &SourceName, now: Timestamp, locks: Locks) -> Result<Candidates> {
         let found = self.find(&Filter { source: Some(source.clone()), tier: None }).await?;
+        let datings = found.datings();
         let read: Vec<Read> = stream::iter(found.complete)
             .map(|backup| self.read(backup))
             .buffered(MANIFESTS_IN_FLIGHT)
@@ -85,12 +86,15 @@ impl Repository {
             .iter()
             .map(|read| Facts {
                 backup: read.backup.clone(),
+                stored_at: found.stored.get(&read.backup).copied().unwrap_or(Timestamp::MAX),
+                dating: datings.get(&read.backup).copied().unwrap_or(Dating::Right),
                 manifest: read.manifest.as_ref().map(|known| known.content).map_err(Clone::clone),
                 damage: damage.remove(&read.backup.id),
             })
             .collect();
         let states = judge(&facts, now);
         let candidate = |(Read { backup, manifest }, state): (Read, State)| Candidate {
+            stored_at: found.stored.get(&backup).copied().unwrap_or(Timestamp::MAX),
             state,
             stored_bytes: manifest.as_ref().ok().map(|known| known.stored_bytes),
             rows: manifest.as_ref().ok().map(|known| known.content.rows),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BackupId, BackupRef, Repository, SourceName, keys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::retention::Hold;
+use crate::retention::{Hold, later};
 use crate::store::{StoreRead as _, StoreWrite as _};
 
 /// The version of the form of records.
@@ -59,7 +59,7 @@ impl HoldRecord {
         random: u32,
         newest: Option<BackupId>,
     ) -> Self {
-        let after = newest.map(|newest| newest.time() + jiff::SignedDuration::from_secs(1));
+        let after = newest.map(|newest| later(newest.time(), jiff::SignedDuration::from_secs(1)));
         Self {
             format_version: FORMAT_VERSION.to_owned(),
             kind,

@@ -47,7 +47,10 @@ async fn only_what_has_a_manifest_is_a_backup() {
     assert_eq!(repository.list(&web).await.unwrap(), std::slice::from_ref(&early));
     let weekly = Filter { source: None, tier: Some(Tier::Weekly) };
     assert_eq!(repository.list(&weekly).await.unwrap(), [early]);
-    assert_eq!(repository.resolve("latest", &Filter::default()).await.unwrap(), late);
+    let app = Filter { source: Some("app".parse().unwrap()), tier: None };
+    assert_eq!(repository.resolve("latest", &app).await.unwrap(), late);
+    let either = repository.resolve("latest", &Filter::default()).await.unwrap_err();
+    assert_eq!(either.kind(), ErrorKind::BackupAmbiguous);
     let error = repository.resolve("20260123", &Filter::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BackupMissing, "a failed run is never found");
 

@@ -1,10 +1,12 @@
 //! The decision on each backup.
 //!
-//! Each rule is applied to the good backups alone. Of the good ones in a week, month or year, one whose tier is at least
-//! that long goes before one of a shorter tier, and then the newest: the store's own lifecycle rules expire by tier
-//! (docs/decisions/0011). A bad backup is kept as evidence for as long as it would be kept were it good, and until as
+//! Each rule is applied to the good backups alone. Of the good ones in a week, month or year, the first whose tier is at least
+//! that long stands for it, and if there is none, the newest: the store's own lifecycle rules expire by tier
+//! (docs/decisions/0011), and what stands for a year must not give way to whatever is made later in it
+//! (docs/decisions/0015). A bad backup is kept as evidence for as long as it would be kept were it good, and until as
 //! many newer good ones are there as the floor asks for.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -35,20 +37,16 @@ pub struct Reason {
 }
 
 impl Reason {
-    fn new(code: &'static str, text: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
 }
 
 /// Decides on each of a source's backups, in their order.
 pub fn decide(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<Decision> {
-    let mut good: Vec<&BackupRef> = candidates
-        .iter()
-        .filter(|candidate| candidate.is_good())
-        .map(|candidate| &candidate.backup)
-        .collect();
-    good.sort_unstable_by(|a, b| b.cmp(a));
-    let standard = Standard::of(good, policy);
+    let mut good: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.is_good()).collect();
+    good.sort_unstable_by(|a, b| b.backup.cmp(&a.backup));
+    let standard = Standard::of(&good, policy);
     let decision = |candidate: &Candidate| {
         let mut keeps = protections(candidate, now);
         let verdict = match candidate.state {
@@ -66,8 +64,8 @@ pub fn decide(candidates: &[Candidate], policy: &Policy, now: Timestamp) -> Vec<
     candidates.iter().map(decision).collect()
 }
 
-/// What keeps a backup whatever its worth.
-fn protections(candidate: &Candidate, now: Timestamp) -> Vec<Reason> {
+/// What keeps a backup whatever its worth: holds, and the store's locks.
+pub fn protections(candidate: &Candidate, now: Timestamp) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if let Some(hold) = candidate.held.as_ref().filter(|hold| hold.holds(now)) {
         let until = hold.until.map_or_else(String::new, |until| format!(" until {until:.0}"));
@@ -116,6 +114,8 @@ struct Standard<'a> {
     rules: Vec<Measure<'a>>,
     zone: &'a Zone,
     floor: usize,
+    /// The newest of each of the last days on which the store saw one, by the store's clock: as many as the floor.
+    days: BTreeMap<&'a BackupRef, Date>,
 }
 
 /// A rule, and what it needs to know of the good backups.
@@ -134,7 +134,10 @@ enum Measure<'a> {
 }
 
 impl<'a> Standard<'a> {
-    fn of(good: Vec<&'a BackupRef>, policy: &'a Policy) -> Self {
+    /// `candidates` with the newest first.
+    fn of(candidates: &[&'a Candidate], policy: &'a Policy) -> Self {
+        let good: Vec<&BackupRef> = candidates.iter().map(|candidate| &candidate.backup).collect();
+        let floor = as_index(policy.keep_min.get());
         let measure = |rule: Rule| match rule {
             Rule::Last(count) => Measure::Last(as_index(count.get())),
             Rule::Within(age) => {
@@ -155,7 +158,8 @@ impl<'a> Standard<'a> {
             }
         };
         let rules = policy.rules.iter().map(measure).collect();
-        Self { good, rules, zone: &policy.zone, floor: as_index(policy.keep_min.get()) }
+        let days = days(candidates, &policy.zone, floor);
+        Self { good, rules, zone: &policy.zone, floor, days }
     }
 
     /// How many good ones are newer.
@@ -172,6 +176,10 @@ impl<'a> Standard<'a> {
         let number = self.newer(backup) + 1;
         if number <= self.floor {
             keeps.push(Reason::new("floor", format!("floor {number} of {}", self.floor)));
+        } else if let Some(day) = self.days.get(backup) {
+            let text =
+                format!("floor: the newest that the store saw on {day}, one of its last {} days", self.floor);
+            keeps.push(Reason::new("floor", text));
         }
         Verdict { keeps, refusals }
     }
@@ -207,14 +215,26 @@ impl<'a> Standard<'a> {
     }
 }
 
+/// The newest of each of the last days, by the store's clock. Whoever can only create cannot make more than one of them a
+/// day, so no flood of new backups pushes the old ones out at once.
+fn days<'a>(newest_first: &[&'a Candidate], zone: &Zone, count: usize) -> BTreeMap<&'a BackupRef, Date> {
+    let mut days: BTreeMap<Date, &BackupRef> = BTreeMap::new();
+    for candidate in newest_first {
+        days.entry(zone.date(candidate.stored_at)).or_insert(&candidate.backup);
+    }
+    days.into_iter().rev().take(count).map(|(day, backup)| (backup, day)).collect()
+}
+
 /// The first day of the day, week, month or year of a backup.
 fn period(tier: Tier, zone: &Zone, backup: &BackupRef) -> Date {
     tier.period(zone.date(backup.id.time()))
 }
 
-/// Of those of one period, the greatest stands for it: one whose tier is as long, and then the newest.
-fn worth(tier: Tier, backup: &BackupRef) -> (bool, &BackupRef) {
-    (backup.tier >= tier, backup)
+/// Of those of one period, the greatest stands for it: the first whose tier is as long, or else the newest. Of a day it is
+/// always the newest.
+fn worth(tier: Tier, backup: &BackupRef) -> (Option<Reverse<&BackupRef>>, &BackupRef) {
+    let long = tier > Tier::Daily && backup.tier >= tier;
+    (long.then_some(Reverse(backup)), backup)
 }
 
 fn as_index(count: u32) -> usize {

@@ -57,6 +57,7 @@ fn period(tier: Tier, time: Timestamp, zone: &TimeZone) -> i64 {
 struct Dated<'a> {
     it: &'a Candidate,
     periods: [i64; 4],
+    stored_day: i64,
 }
 
 /// Whether a rule keeps this one of the good.
@@ -66,12 +67,30 @@ fn rule_keeps(tier: Tier, count: usize, it: &Dated<'_>, good: &[&Dated<'_>]) -> 
     let beaten = good.iter().any(|other| {
         of(other) == of(it)
             && other.it.backup != it.it.backup
-            && ((long(other) && !long(it)) || (long(other) == long(it) && other.it.backup > it.it.backup))
+            && match (long(other), long(it)) {
+                (true, false) => true,
+                (false, true) => false,
+                // What stands for a week, month or year does not give way to a later one as long.
+                (true, true) if tier != Tier::Daily => other.it.backup < it.it.backup,
+                _ => other.it.backup > it.it.backup,
+            }
     });
     let mut newer: Vec<i64> = good.iter().map(|other| of(other)).filter(|other| *other > of(it)).collect();
     newer.sort_unstable();
     newer.dedup();
     !beaten && newer.len() < count
+}
+
+/// Whether it is the newest of a day on which the store saw some, and the store saw some on fewer days since.
+fn newest_of_a_stored_day(it: &Dated<'_>, good: &[&Dated<'_>], days: usize) -> bool {
+    let same = good.iter().filter(|other| other.stored_day == it.stored_day);
+    let mut later: Vec<i64> =
+        good.iter().map(|other| other.stored_day).filter(|day| *day > it.stored_day).collect();
+    later.sort_unstable();
+    later.dedup();
+    later.len() < days
+        && same.clone().count() > 0
+        && same.map(|other| &other.it.backup).max() == Some(&it.it.backup)
 }
 
 fn kept_if_good(it: &Dated<'_>, good: &[&Dated<'_>], plain: &Plain) -> bool {
@@ -81,6 +100,7 @@ fn kept_if_good(it: &Dated<'_>, good: &[&Dated<'_>], plain: &Plain) -> bool {
     newer < plain.keep_min
         || newer < plain.last
         || (plain.within_hours > 0 && age <= plain.within_hours * 3600)
+        || (it.it.state == State::Good && newest_of_a_stored_day(it, good, plain.keep_min))
         || rule_keeps(Tier::Daily, plain.daily, it, good)
         || rule_keeps(Tier::Weekly, plain.weekly, it, good)
         || rule_keeps(Tier::Monthly, plain.monthly, it, good)
@@ -91,7 +111,11 @@ fn kept_if_good(it: &Dated<'_>, good: &[&Dated<'_>], plain: &Plain) -> bool {
 pub(super) fn stays(all: &[Candidate], plain: &Plain, zone: &TimeZone, now: Timestamp) -> Vec<bool> {
     let dated: Vec<Dated<'_>> = all
         .iter()
-        .map(|it| Dated { it, periods: Tier::ALL.map(|tier| period(tier, it.time(), zone)) })
+        .map(|it| Dated {
+            it,
+            periods: Tier::ALL.map(|tier| period(tier, it.time(), zone)),
+            stored_day: day_of(it.stored_at, zone).2,
+        })
         .collect();
     let good: Vec<&Dated<'_>> = dated.iter().filter(|dated| dated.it.state == State::Good).collect();
     let stays = |dated: &Dated<'_>| {

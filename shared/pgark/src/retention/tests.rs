@@ -20,7 +20,17 @@ pub(super) fn candidate(time: Timestamp, tier: Tier, random: u32) -> Candidate {
     let (held, lock) = (None, ObjectLock::default());
     let (stored_bytes, rows, snapshot_at) = (Some(1000), Some(10), Some(time));
     let options = Some(BackupOptions::default());
-    Candidate { backup, state: State::Good, stored_bytes, rows, snapshot_at, options, held, lock }
+    Candidate {
+        backup,
+        stored_at: time,
+        state: State::Good,
+        stored_bytes,
+        rows,
+        snapshot_at,
+        options,
+        held,
+        lock,
+    }
 }
 
 pub(super) fn policy(rules: &str, zone: &str, keep_min: u32) -> Policy {
@@ -77,6 +87,7 @@ fn history(rng: &mut Rng) -> (Vec<Candidate>, Timestamp) {
             let states = [
                 State::Damaged { why: why.clone() },
                 State::Future,
+                State::Late { stored_at: time },
                 State::EmptySuccess,
                 State::Partial,
                 State::Unreadable { why },
@@ -297,7 +308,8 @@ fn every_reason_is_told() {
 }
 
 fn facts(time: &str, manifest: Result<Content, State>) -> Facts {
-    Facts { backup: candidate(at(time), Tier::Daily, 0).backup, manifest, damage: None }
+    let backup = candidate(at(time), Tier::Daily, 0).backup;
+    Facts { backup, stored_at: at(time), dating: Dating::Right, manifest, damage: None }
 }
 
 #[test]

@@ -63,6 +63,9 @@ pub struct SourceOutcome<R> {
     pub error: Option<RunError>,
     #[serde(skip)]
     kind: Option<ErrorKind>,
+    /// Whether somebody asked for it, and it was skipped.
+    #[serde(skip)]
+    not_done: bool,
 }
 
 /// Runs a job on the sources that are meant.
@@ -161,10 +164,19 @@ fn again(error: &Error) -> Error {
 
 impl<R: Summarized> SourceOutcome<R> {
     fn of(source: SourceName, done: Result<Watched<R>>) -> Self {
-        let blank = |outcome| Self { source, outcome, report: None, skipped: None, error: None, kind: None };
+        let blank = |outcome| Self {
+            source,
+            outcome,
+            report: None,
+            skipped: None,
+            error: None,
+            kind: None,
+            not_done: false,
+        };
         match done {
             Ok(Watched::Skipped(skipped)) => {
-                Self { skipped: Some(skipped.skipped), ..blank(Outcome::Skipped) }
+                let not_done = skipped.exit() == Exit::NotDone;
+                Self { skipped: Some(skipped.skipped), not_done, ..blank(Outcome::Skipped) }
             }
             Ok(Watched::Ran(report)) => {
                 let (summary, failure) = (report.summary(), report.failure());
@@ -189,20 +201,23 @@ impl<R: Summarized> SourceOutcome<R> {
     /// How a process ends because of this one.
     fn exit(&self) -> Exit {
         match self.kind {
+            _ if self.not_done => Exit::NotDone,
             Some(kind) => kind.exit(),
             None => self.outcome.exit(),
         }
     }
 }
 
-/// Damage is worse than a failure, that is worse than wrong settings, and those than what is unhealthy.
+/// Damage is worse than a failure, that is worse than wrong settings, those than what was not done, and that than what is
+/// unhealthy.
 fn badness(exit: Exit) -> u8 {
     match exit {
         Exit::Done => 0,
         Exit::Unhealthy | Exit::LeftOut => 1,
-        Exit::Usage => 2,
-        Exit::Failed => 3,
-        Exit::Damaged => 4,
+        Exit::NotDone => 2,
+        Exit::Usage => 3,
+        Exit::Failed => 4,
+        Exit::Damaged => 5,
     }
 }
 
@@ -214,7 +229,8 @@ impl<R: Summarized> SourcesReport<R> {
 
     /// One error for all that failed, with the code of the worst.
     fn failure(&self) -> Option<Error> {
-        let failed: Vec<_> = self.sources.iter().filter(|one| one.exit() != Exit::Done).collect();
+        let failed = self.sources.iter().filter(|one| !matches!(one.exit(), Exit::Done | Exit::NotDone));
+        let failed: Vec<_> = failed.collect();
         let worst = failed.iter().max_by_key(|one| badness(one.exit()))?;
         let lines = failed.iter().map(|one| match &one.error {
             Some(error) => format!("{}: {} [{}]", one.source, error.message, error.code),

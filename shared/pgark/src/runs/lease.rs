@@ -24,8 +24,12 @@ use serde::{Deserialize, Serialize};
 use super::JobName;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{BackupId, Repository, SourceName, keys};
+use crate::retention::later;
 use crate::store::{StoreRead as _, StoreWrite as _};
 
+/// How long a lease lasts without renewal, and so how long a killed run blocks others. A move that says more is believed no
+/// further: whoever can write one could else stop all backups for years.
+pub const TERM: Duration = Duration::from_mins(2);
 const FORMAT_VERSION: &str = "1.0";
 const MOVE_BYTES_MAX: usize = 64 * 1024;
 /// Somebody else moves in between each time that one of these is used up, so it is never reached in earnest.
@@ -112,13 +116,18 @@ fn holder(moves: &[Placed]) -> Option<Holder> {
                         by: made.by.clone(),
                         number: *number,
                         since: *stored,
-                        until: *stored + SignedDuration::from_secs(made.seconds.into()),
+                        until: later(*stored, term(made.seconds)),
                     });
                 }
             }
         }
     }
     holder
+}
+
+/// The term that a move gives.
+fn term(seconds: u32) -> SignedDuration {
+    SignedDuration::from_secs(i64::from(seconds).min(TERM.as_secs().cast_signed()))
 }
 
 /// Who asks for a lease, and of what.
@@ -275,7 +284,7 @@ impl Lease {
 /// Who holds the lease of a job on a source, or did when its time ran out: for those who must not disturb a run.
 ///
 /// # Errors
-/// When the store fails; [`ErrorKind::RecordDamaged`] if it cannot be told.
+/// When the store fails. A move that cannot be read counts as none.
 pub async fn holder_of(repository: &Repository, source: &SourceName, job: JobName) -> Result<Option<Holder>> {
     Ok(holder(&row(repository, source, job).await?.moves))
 }
@@ -292,7 +301,17 @@ async fn row(repository: &Repository, source: &SourceName, job: JobName) -> Resu
         let mut row = Row { last: placed.last().map_or(0, |(number, _)| *number), ..Row::default() };
         for (number, object) in placed.iter().rev() {
             let made = match repository.store().get_small(&object.key, MOVE_BYTES_MAX).await {
-                Ok(json) => parse(&object.key, &json)?,
+                Ok(json) => match parse(&object.key, &json) {
+                    Ok(made) => made,
+                    Err(error) => {
+                        passed_over(&error);
+                        continue;
+                    }
+                },
+                Err(error) if error.kind() == ErrorKind::ObjectTooLarge => {
+                    passed_over(&error);
+                    continue;
+                }
                 // The holder releases it beside us.
                 Err(error) if error.kind() == ErrorKind::ObjectMissing => continue 'changed,
                 Err(error) => return Err(error),
@@ -325,6 +344,11 @@ struct Row {
     /// Those since the last release, ascending.
     moves: Vec<Placed>,
     keys: Vec<(u32, String)>,
+}
+
+/// What is no move moves nothing: else whoever can write one object could stop all runs.
+fn passed_over(error: &Error) {
+    tracing::warn!(error = error.with_causes(), "a record of a lease cannot be read, and counts as none");
 }
 
 fn parse(key: &str, json: &[u8]) -> Result<Move> {

@@ -15,13 +15,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::lease::{Acquired, Holder, Lease, Request};
+use super::lease::{Acquired, Holder, Lease, Request, TERM};
 use super::{JobName, Outcome, RunRecord};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
+use crate::retention::earlier;
 
-/// How long a lease lasts without renewal, and so how long a killed run blocks others.
-const TERM: Duration = Duration::from_mins(2);
 /// One renewal may fail, and the next is still in time.
 const RENEWALS_A_TERM: u32 = 3;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -112,17 +111,23 @@ async fn lease(app: &App, run: &RunRecord, stop: &CancellationToken) -> Result<O
         now: app.outside.now,
     };
     let mut first: Option<Holder> = None;
+    let wait_until = app.trigger.wait.and_then(|wait| Instant::now().checked_add(wait));
     loop {
         let acquired = Lease::acquire(&app.repository, request.clone()).await?;
         let Acquired::Held(holder) = &acquired else { return Ok(Some(acquired)) };
         let first = first.get_or_insert_with(|| holder.clone());
         let is_alive = holder.run == first.run && holder.number > first.number;
-        if run.slot.is_none() || is_alive {
+        let waits = wait_until.is_some_and(|until| Instant::now() < until);
+        if !waits && (run.slot.is_none() || is_alive) {
             return Ok(Some(acquired));
         }
         tokio::select! {
             () = time::sleep(LOOK_EVERY) => {}
+            // Somebody who waits may give up; whoever makes up for another is to be told.
             () = stop.cancelled() => {
+                if run.slot.is_none() {
+                    return Ok(Some(acquired));
+                }
                 return Err(Error::new(ErrorKind::Stopped, "was stopped while it waited for another run")
                     .on(format!("{} of {}", run.job, run.source)));
             }
@@ -133,8 +138,8 @@ async fn lease(app: &App, run: &RunRecord, stop: &CancellationToken) -> Result<O
 /// The run that did this slot's work.
 async fn done_in_slot(app: &App, run: &RunRecord, slot: &str) -> Result<Option<RunRecord>> {
     let since = match slot.parse::<Timestamp>() {
-        Ok(scheduled) => scheduled - CLOCK_SKEW_MAX,
-        Err(_) => run.started_at - NAMED_SLOT_REMEMBERED,
+        Ok(scheduled) => earlier(scheduled, CLOCK_SKEW_MAX),
+        Err(_) => earlier(run.started_at, NAMED_SLOT_REMEMBERED),
     };
     let runs = app.repository.runs(&run.source, Some(run.job), Some(since)).await?;
     for (key, error) in &runs.unreadable {

@@ -16,7 +16,7 @@ use super::turn::{self, Admitted};
 use super::watcher::Told;
 use super::{FORMAT_VERSION, Figures, JobName, Outcome, RunCost, RunError, RunRecord, Summarized};
 use crate::app::{self, App};
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Exit, Result};
 use crate::panics;
 use crate::repository::{BackupId, SourceName};
 
@@ -68,6 +68,17 @@ pub struct Skipped {
     pub source: SourceName,
     /// Why.
     pub skipped: String,
+    /// The slot of the run, if it had one.
+    #[serde(skip)]
+    pub slot: Option<String>,
+}
+
+impl Skipped {
+    /// How a process ends with this: what has a slot is done once by whoever comes first, and that it was done is all that was
+    /// asked for. Without one somebody asked for this run, and did not get it.
+    pub fn exit(&self) -> Exit {
+        if self.slot.is_some() { Exit::Done } else { Exit::NotDone }
+    }
 }
 
 /// Runs a job on the app's source. Secrets are read within the run: that they cannot be is a failure like any other.
@@ -179,7 +190,8 @@ impl<'a> Run<'a> {
         self.note_told(told.ok());
         let put = self.app.repository.put_run_end(&self.record).await;
         self.note_put(put, "end");
-        Skipped { job: self.record.job, source: self.record.source, skipped: why }
+        let RunRecord { job, source, slot, .. } = self.record;
+        Skipped { job, source, skipped: why, slot }
     }
 
     /// The record and the ping of the start, at the same time.

@@ -1,5 +1,8 @@
 //! Definitions of two tables of contents, told apart by kind, schema and name. Pure.
 //!
+//! A server words some definitions differently once it has read its own text. So where texts differ, and their contents do
+//! not ([`pg_archive::wording`]), what counts is what the server makes of the backup's text when it reads it once more.
+//!
 //! Numbers and OIDs differ between databases and are not compared. Neither is what belongs to the database itself, which
 //! has another name, nor sequence values, which move on; rows are compared by their fingerprint.
 
@@ -7,6 +10,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pg_archive::toc::{Entry, Section};
+use pg_archive::wording::same_content;
 
 use super::{Difference, DifferenceKind, Scope};
 
@@ -15,13 +19,47 @@ const WITHOUT_OWNER: [&str; 2] = ["EXTENSION", "USER MAPPING"];
 
 /// What `dumped` has and `present` has not, and the other way round.
 pub(crate) fn differences(dumped: &[Entry], present: &[Entry], scope: Scope) -> Vec<Difference> {
+    compared(dumped, present, None, scope).0
+}
+
+/// Whether there are definitions that may only be worded differently.
+pub(crate) fn are_reworded(dumped: &[Entry], present: &[Entry], scope: Scope) -> bool {
+    compared(dumped, present, None, scope).1 > 0
+}
+
+/// What differs between `dumped` and `present`, and how many definitions are the same in other words: `again` is what the
+/// server makes of the dumped ones when it reads them. Without it, the same content counts as a difference.
+pub(super) fn compared(
+    dumped: &[Entry],
+    present: &[Entry],
+    again: Option<&[Entry]>,
+    scope: Scope,
+) -> (Vec<Difference>, usize) {
     let (mut dumped, mut present) = (by_label(dumped, scope), by_label(present, scope));
+    let mut again = again.map(|again| by_label(again, scope));
     let labels: BTreeSet<String> = dumped.keys().chain(present.keys()).cloned().collect();
-    let of_label = |label: String| {
-        let (ours, theirs) = (dumped.remove(&label), present.remove(&label));
-        of_label(&label, ours.unwrap_or_default(), theirs.unwrap_or_default(), scope)
-    };
-    labels.into_iter().flat_map(of_label).collect()
+    let (mut differences, mut reworded) = (Vec::new(), 0);
+    for label in labels {
+        let ours = dumped.remove(&label).unwrap_or_default();
+        let theirs = present.remove(&label).unwrap_or_default();
+        let mut found = of_label(&label, ours.clone(), theirs.clone(), scope);
+        let differ = found.iter().any(|difference| difference.code == DifferenceKind::DefinitionDiffers);
+        if differ && contents_agree(&ours, &theirs) {
+            reworded += 1;
+            if let Some(again) = &mut again {
+                found = of_label(&label, again.remove(&label).unwrap_or_default(), theirs, scope);
+            }
+        }
+        differences.extend(found);
+    }
+    (differences, reworded)
+}
+
+/// Whether each text of the one has one with the same content in the other.
+fn contents_agree(ours: &[Compared<'_>], theirs: &[Compared<'_>]) -> bool {
+    let (mut ours, mut theirs) = (ours.to_vec(), theirs.to_vec());
+    take_equal(&mut ours, &mut theirs, |a, b| same_content(&a.0, &b.0));
+    ours.is_empty() && theirs.is_empty()
 }
 
 /// Whether an entry can be the same in both.
@@ -166,6 +204,33 @@ mod tests {
         let without_roles = Scope { owners: false, privileges: false, ..STRICT };
         assert_eq!(found(without_roles), [changed, gone.clone(), new.clone()]);
         assert_eq!(found(Scope { texts: false, ..without_roles }), [gone, new]);
+    }
+
+    /// What the server makes of the backup's text decides, and only where the content is the same.
+    #[test]
+    fn other_words_for_the_same_are_no_difference() {
+        let dumped = [entry("TABLE", "t", "CHECK ((a AND b) AND c)", "app")];
+        let again = [entry("TABLE", "t", "CHECK (a AND b AND c)", "app")];
+        let kinds = |present: &[Entry], again: Option<&[Entry]>| -> Vec<DifferenceKind> {
+            let (found, _) = compared(&dumped, present, again, STRICT);
+            found.iter().map(|difference| difference.code).collect()
+        };
+        let differs = [DifferenceKind::DefinitionDiffers];
+        assert_eq!(kinds(&again, Some(&again)), []);
+        assert_eq!(kinds(&again, None), differs);
+        assert!(are_reworded(&dumped, &again, STRICT));
+        let owned = [entry("TABLE", "t", "CHECK (a AND b AND c)", "other")];
+        assert_eq!(kinds(&owned, Some(&again)), [DifferenceKind::Owner]);
+        let grouped = [entry("TABLE", "t", "CHECK (a AND (b AND c))", "app")];
+        assert_eq!(kinds(&grouped, Some(&again)), differs);
+        for text in ["CHECK (a AND b AND d)", "CHECK (a AND b)"] {
+            let changed = [entry("TABLE", "t", text, "app")];
+            assert_eq!(kinds(&changed, Some(&again)), differs, "{text}");
+            // What was lost on the way is lost in both.
+            assert_eq!(kinds(&changed, Some(&changed)), differs, "{text}");
+            assert!(!are_reworded(&dumped, &changed, STRICT));
+        }
+        assert_eq!(kinds(&[], Some(&again)), [DifferenceKind::DefinitionMissing]);
     }
 
     #[test]

@@ -60,7 +60,10 @@ fn sort_out(candidates: Candidates, facts: &mut Facts) {
             }),
             State::Partial => {}
             State::TooNew => facts.not_looked_at.push(format!("{tier}/{id} was written by a newer pgark")),
-            state => facts.bad.push(BadBackup { id, tier, why: state.to_string() }),
+            state => {
+                let wrongly_dated = matches!(state, State::Future | State::Late { .. });
+                facts.bad.push(BadBackup { id, tier, why: state.to_string(), wrongly_dated });
+            }
         }
     }
     facts.good.sort_unstable_by_key(|backup| backup.id);

@@ -14,7 +14,10 @@ pub(super) fn refusals(totals: &Totals, share_max_percent: u8, told: &Prune) -> 
             hint: "Make a good backup first: `pgark verify all` says what is wrong with those that are there. If it is meant so, give --allow-no-good (in an event: \"allow_no_good\": true).".to_owned(),
         });
     }
-    if totals.good_removed * 100 > totals.good * u64::from(share_max_percent) && !told.allow_share {
+    if totals.good_removed * 100 > totals.good * u64::from(share_max_percent)
+        && !told.allow_share
+        && told.remove.is_empty()
+    {
         refusals.push(Refusal {
             code: "share",
             text: format!(

@@ -62,6 +62,19 @@ impl World {
         let mut manifest = sample(place.id, "shop", Tier::Daily);
         change(&mut manifest);
         self.app.repository.commit(&place, manifest.to_json().unwrap(), None).await.unwrap();
+        self.written(&place, time);
+        place
+    }
+
+    /// A good backup of this tier and time that the store sees at another.
+    async fn dated(&self, tier: Tier, time: Timestamp, seen: Timestamp) -> BackupRef {
+        let id = BackupId::new(time, u32::try_from(seen.as_second() % 1000).unwrap());
+        let place = BackupRef { id, tier, source: "shop".parse().unwrap() };
+        self.object(&place, "toc.dat.age").await;
+        self.object(&place, "data/public.orders.dat.zst.age").await;
+        let json = sample(id, "shop", tier).to_json().unwrap();
+        self.app.repository.commit(&place, json, None).await.unwrap();
+        self.written(&place, seen);
         place
     }
 
@@ -113,7 +126,8 @@ fn assert_keeps_to_its_schema(report: &SourceReport) {
     assert!(errors.is_empty(), "{errors:?}\n{json:#}");
 }
 
-const APPLY: Prune = Prune { source: None, apply: true, allow_share: false, allow_no_good: false };
+const APPLY: Prune =
+    Prune { source: None, apply: true, allow_share: false, allow_no_good: false, remove: Vec::new() };
 
 fn empty(manifest: &mut Manifest) {
     manifest.tables.clear();
@@ -483,4 +497,88 @@ async fn a_source_that_fails_hinders_no_other() {
     assert_eq!(world.left().await, ["2026-01-04", "2026-01-05", "2026-01-06"]);
     let runs = world.path("runs/shop");
     assert!(runs.exists(), "each watched run leaves its records");
+}
+
+/// Somebody holds what a machine holds that makes backups: the right to create, the public key, and the key that signs.
+#[tokio::test]
+async fn whoever_can_only_create_cannot_make_it_delete_the_history() {
+    let world =
+        World::new(|raw| raw.keep = Some("daily 10, weekly 4, monthly 12, yearly 7".to_owned())).await;
+    let mut real = vec![world.dated(Tier::Yearly, day(1), day(1)).await];
+    for number in 2..=8 {
+        let tier = if number == 4 { Tier::Weekly } else { Tier::Daily };
+        real.push(world.dated(tier, day(number), day(number)).await);
+    }
+    let attack = day(9) + SignedDuration::from_hours(13);
+    for number in 1..=7 {
+        world.dated(Tier::Yearly, day(number) + SignedDuration::from_hours(12), attack).await;
+    }
+    for minute in 1..=3 {
+        let time = attack + SignedDuration::from_mins(minute);
+        world.dated(Tier::Yearly, time, time).await;
+    }
+    now_is(attack + SignedDuration::from_hours(1));
+    let report = world.prune(APPLY).await;
+    let lost: Vec<_> = report.backups.iter().filter(|line| line.done == Done::Removed).collect();
+    let real: Vec<String> = real.iter().map(ToString::to_string).collect();
+    let lost: Vec<_> = lost.iter().filter(|line| real.contains(&line.backup)).collect();
+    assert!(lost.is_empty(), "{} of {} are lost: {lost:#?}", lost.len(), real.len());
+    let late = report.backups.iter().filter(|line| line.state == "late").count();
+    assert_eq!(late, 7);
+}
+
+/// `last` counts whatever is made, so somebody could make many at once: of each of the last days one stays.
+#[tokio::test]
+async fn a_flood_of_new_backups_does_not_push_the_days_before_out() {
+    let world = World::new(|raw| {
+        raw.keep = Some("last 4".to_owned());
+        raw.prune_share_max = Some("100%".to_owned());
+    })
+    .await;
+    for number in 1..=5 {
+        world.dated(Tier::Daily, day(number), day(number)).await;
+    }
+    for minute in 1..=6 {
+        let time = day(6) + SignedDuration::from_mins(minute);
+        world.dated(Tier::Daily, time, time).await;
+    }
+    now_is(day(6) + SignedDuration::from_hours(1));
+    let report = world.prune(APPLY).await;
+    assert_eq!(world.left().await[..2], ["2026-01-04", "2026-01-05"], "{report:#?}");
+    let reason = &report.backups[4].reasons[0];
+    assert_eq!(reason.text, "floor: the newest that the store saw on 2026-01-05, one of its last 3 days");
+}
+
+#[tokio::test]
+async fn what_a_wrong_clock_dated_counts_for_nothing_and_is_removed_by_name() {
+    let world = World::new(|_| {}).await;
+    for number in 1..=3 {
+        world.backup(day(number), |_| {}).await;
+    }
+    let ahead = world.dated(Tier::Daily, at("2029-01-01T02:00:00Z"), day(3)).await;
+    now_is(day(4));
+    let latest = world.app.repository.resolve("latest", &Filter::default()).await.unwrap();
+    assert_eq!(latest.id.time(), day(3));
+    let report = world.prune(APPLY).await;
+    assert_eq!((report.backups[3].state, report.backups[3].done), ("future", Done::Kept));
+    // When its time has come, it is as wrong as before.
+    now_is(at("2029-02-01T02:00:00Z"));
+    assert_eq!(world.prune(Prune::default()).await.backups[3].state, "future");
+
+    let remove = |id: BackupId| Prune { remove: vec![id], ..APPLY };
+    let plan = world.prune(Prune { apply: false, ..remove(ahead.id) }).await;
+    assert_eq!(done(&plan), [Done::Kept, Done::Kept, Done::Kept, Done::Planned]);
+    let app = world.app.clone();
+    let stop = CancellationToken::new();
+    let error = remove(BackupId::new(day(9), 0)).run(&app, &stop).await.unwrap_err();
+    assert_eq!(error.code(), "backup.missing");
+    let hold = Hold { backup: ahead.id.to_string(), reason: "why?".to_owned(), until: None };
+    hold.run(&app).await.unwrap();
+    let error = remove(ahead.id).run(&app, &stop).await.unwrap_err();
+    assert_eq!(error.code(), "prune.refused");
+    let release = Release { backup: ahead.id.to_string(), reason: "a clock".to_owned() };
+    release.run(&app).await.unwrap();
+    let report = world.prune(remove(ahead.id)).await;
+    assert_eq!(done(&report), [Done::Kept, Done::Kept, Done::Kept, Done::Removed]);
+    assert_eq!(world.left().await.len(), 3);
 }

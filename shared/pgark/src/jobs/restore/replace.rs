@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `Create` | a database `NAME_pgark_new_…` without a marker, and empty | drops it and begins anew |
 //! | `Mark`, in `Restore` | it is marked as holding a part | drops it and begins anew |
-//! | `Compare` | the same | the same: who compared is gone |
+//! | `Compare` | the same; perhaps a second one, `NAME_pgark_again_…`, likewise | the same: who compared is gone |
 //! | `MarkReady` | it is marked as ready | goes on with the comparison, if it is of the same backup |
 //! | `Swap` | a database `NAME_pgark_old_…`, marked as the former one | says that it is done |
 
@@ -19,6 +19,7 @@ use pg_archive::databases::{self, Swap};
 use pg_archive::quote::{identifier, literal};
 use pg_archive::restore::{self, Progress};
 use pg_archive::session::Session;
+use pg_archive::toc::Entry;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -28,11 +29,12 @@ use super::state::{stopped, with_state};
 use super::{Prepared, RestoreReport};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
-use crate::jobs::compare::{Comparison, Difference, compare};
+use crate::jobs::compare::{self, Comparison, Difference, read_again};
+use crate::jobs::whole_database;
 
 mod found;
 
-use found::{FORMER, NEW, UNDONE, look, named};
+use found::{AGAIN, FORMER, NEW, UNDONE, look, named};
 
 /// What is done, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,11 +185,11 @@ impl Replacing {
                 Some(if self.is_ready { Step::Compare } else { Step::Create })
             }
             Step::Create => {
-                self.create().await?;
+                self.create(&self.new).await?;
                 Some(Step::Mark)
             }
             Step::Mark => {
-                self.mark(app, State::Restoring).await?;
+                self.mark(app, &self.new, State::Restoring).await?;
                 Some(Step::Restore)
             }
             Step::Restore => {
@@ -199,7 +201,7 @@ impl Replacing {
                 Some(Step::MarkReady)
             }
             Step::MarkReady => {
-                self.mark(app, State::Ready).await?;
+                self.mark(app, &self.new, State::Ready).await?;
                 Some(Step::Swap)
             }
             Step::Swap => {
@@ -225,22 +227,16 @@ impl Replacing {
         Ok(self.report(app))
     }
 
-    async fn create(&self) -> Result<()> {
+    async fn create(&self, name: &str) -> Result<()> {
         let prepared = &self.prepared;
         let tablespaces = !prepared.options.leave_out.tablespaces;
         let (through, version) = (self.beside.clone(), prepared.version_num);
-        let create = CreateDatabase::like(
-            prepared.manifest(),
-            &prepared.entries,
-            through,
-            &self.new,
-            version,
-            tablespaces,
-        );
-        create.run(&self.new).await
+        let create =
+            CreateDatabase::like(prepared.manifest(), &prepared.entries, through, name, version, tablespaces);
+        create.run(name).await
     }
 
-    async fn mark(&self, app: &App, state: State) -> Result<()> {
+    async fn mark(&self, app: &App, name: &str, state: State) -> Result<()> {
         let marker = Marker {
             state,
             backup: self.prepared.manifest().id,
@@ -249,7 +245,7 @@ impl Replacing {
             comment: None,
         };
         let session = Session::open(&self.beside).await?;
-        Ok(session.execute(&databases::comment(&self.new, Some(&marker.text()))).await?)
+        Ok(session.execute(&databases::comment(name, Some(&marker.text()))).await?)
     }
 
     async fn restore(
@@ -270,11 +266,17 @@ impl Replacing {
         let started = (app.outside.now)();
         let backup = self.prepared.manifest().id;
         let target = self.beside.with_database(&self.new);
-        let comparison = compare(app, &backup.to_string(), &target, &(), stop).await?;
-        self.compare_seconds = (app.outside.now)().duration_since(started).as_secs_f64();
+        let pair = compare::read(app, &backup.to_string(), &target, &(), stop).await?;
         // Another major version says the same definitions in other words: there only rows must agree.
         let other_words =
             self.prepared.manifest().server.version_num / 10_000 != self.prepared.version_num / 10_000;
+        let again = if !other_words && pair.are_reworded() {
+            Some(self.read_again(app, &pair.entries, stop).await?)
+        } else {
+            None
+        };
+        let comparison = pair.compare(app, again.as_deref())?;
+        self.compare_seconds = (app.outside.now)().duration_since(started).as_secs_f64();
         let (fatal, in_words): (Vec<&Difference>, Vec<&Difference>) = comparison
             .differences
             .iter()
@@ -289,6 +291,22 @@ impl Replacing {
         }
         self.comparison = Some(comparison);
         Ok(())
+    }
+
+    /// What this server makes of the backup's definitions when it reads them, in a database that is gone then. Until then
+    /// it is marked as any half restored one is, so that the next run drops what a killed one leaves.
+    async fn read_again(&self, app: &App, entries: &[Entry], stop: &CancellationToken) -> Result<Vec<Entry>> {
+        let stamp = (app.outside.now)().strftime("%Y%m%dt%H%M%Sz").to_string();
+        let name = named(&self.live, AGAIN, &stamp);
+        self.create(&name).await?;
+        self.mark(app, &name, State::Restoring).await?;
+        let options = self.prepared.options.clone();
+        let target = self.beside.with_database(&name);
+        let again = read_again(&target, entries, options, whole_database(app), stop).await;
+        let dropped = drop_database(&self.beside, &name).await;
+        let again = again?;
+        dropped?;
+        Ok(again)
     }
 
     async fn swap(&mut self, app: &App) -> Result<()> {

@@ -43,10 +43,13 @@ async fn comparison(place: &Place, content: &Content, stop: &CancellationToken) 
     let scope = Scope { texts: from == to, owners: with_roles, privileges: with_roles };
     let found = Box::pin(scan(place.scratch(), whole_database(&place.app), &(), stop)).await;
     let found = found.map_err(|error| error.on(format!("database {}", place.scratch().display())))?;
+    let reworded = scope.texts && compare::are_reworded(&content.entries, &found.plan.entries, scope);
+    let again = if reworded { Some(Box::pin(place.read_again(content, stop)).await?) } else { None };
     let comparison = compare::contents(
         place.app.repository.signature_check(),
         (&content.manifest, &content.entries),
         &found,
+        again.as_deref(),
         scope,
     )?;
     let (of_rows, of_schema): (Vec<Difference>, Vec<Difference>) =
@@ -56,6 +59,12 @@ async fn comparison(place: &Place, content: &Content, stop: &CancellationToken) 
     } else {
         format!("by name: PostgreSQL {from} and {to} word definitions differently")
     };
+    if comparison.reworded > 0 {
+        let count = comparison.reworded;
+        schema = format!(
+            "{schema}, {count} of them in the words in which PostgreSQL tells them once it has read them"
+        );
+    }
     if !with_roles {
         schema.push_str("; not owners and privileges, which were not restored");
     }

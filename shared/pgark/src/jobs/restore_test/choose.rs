@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::{BackupId, BackupRef, Filter, ReportKind, Repository, SourceName};
+use crate::repository::{BackupId, BackupRef, Filter, ReportKind, Repository, SourceName, only_source};
 use crate::store::StoreRead as _;
 
 /// The argument that means the backup whose last test is longest ago.
@@ -14,11 +14,23 @@ pub const OLDEST_TESTED: &str = "oldest-tested";
 const REQUESTS_IN_FLIGHT: usize = 16;
 
 /// The backup that an argument means.
-pub(super) async fn choose(repository: &Repository, argument: &str, filter: &Filter) -> Result<BackupRef> {
+///
+/// # Errors
+/// When there is none, or an argument that is no id could mean backups of several sources. `own` is the source of the
+/// database in the settings, if there is one.
+pub(super) async fn choose(
+    repository: &Repository,
+    argument: &str,
+    filter: &Filter,
+    own: Option<&SourceName>,
+) -> Result<BackupRef> {
     if argument != OLDEST_TESTED {
-        return repository.resolve(argument, filter).await;
+        return repository.resolve_at(argument, filter, own).await;
     }
-    let backups = repository.list(filter).await?;
+    let mut backups = repository.list(filter).await?;
+    let source =
+        only_source(&backups, argument, own).map_err(|error| error.on(repository.store().address()))?;
+    backups.retain(|backup| Some(&backup.source) == source.as_ref());
     let tested = last_tests(repository, &backups).await?;
     oldest_tested(&backups, &tested).cloned().ok_or_else(|| {
         Error::new(ErrorKind::BackupMissing, "there is no backup")

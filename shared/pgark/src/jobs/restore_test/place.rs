@@ -5,15 +5,20 @@
 
 use std::time::Duration;
 
-use pg_archive::connect::{Target, check_direct};
+use pg_archive::connect::{Target, check_direct, without_event_triggers};
 use pg_archive::globals;
+use pg_archive::restore::{LeaveOut, RestoreOptions};
 use pg_archive::session::Session;
+use pg_archive::toc::Entry;
+use tokio_util::sync::CancellationToken;
 
 use super::report::{RestoreTestReport, TargetKind, seconds_since};
 use super::{Content, scratch, superuser};
 use crate::app::{App, Outside};
 use crate::embedded::{Options, Server, binaries};
 use crate::error::{Error, ErrorKind, Result};
+use crate::jobs::compare::read_again;
+use crate::jobs::whole_database;
 use crate::repository::BackupRef;
 
 /// How often the session that says that the test is alive says something, lest a firewall cut it off.
@@ -66,6 +71,8 @@ impl Place {
                 failures.into_iter().map(|failure| format!("A role is not as in the backup: {failure}.")),
             );
         }
+        // Triggers of the restored database would change it whenever a check opens a session.
+        let maintenance = without_event_triggers(&maintenance, &keeper).await?;
         let comment = scratch::comment(report, backup);
         let warning = scratch::create(&keeper, &name, content, &comment).await?;
         report.warnings.extend(warning);
@@ -89,6 +96,24 @@ impl Place {
     /// The scratch database.
     pub(super) fn scratch(&self) -> &Target {
         &self.scratch
+    }
+
+    /// What this server makes of the backup's definitions when it reads them, in a second scratch database that is gone
+    /// then.
+    pub(super) async fn read_again(&self, content: &Content, stop: &CancellationToken) -> Result<Vec<Entry>> {
+        let name = scratch::second(self.scratch.database());
+        scratch::create(&self.keeper, &name, content, scratch::SECOND_COMMENT).await?;
+        let no_roles = self.kind == TargetKind::Server;
+        let leave_out = LeaveOut { owners: no_roles, privileges: no_roles, tablespaces: true };
+        let options =
+            RestoreOptions { jobs: self.app.settings.jobs.get(), leave_out, ..RestoreOptions::default() };
+        let dump = whole_database(&self.app);
+        let target = self.scratch.with_database(&name);
+        let again = read_again(&target, &content.entries, options, dump, stop).await;
+        let dropped = scratch::drop_database(&self.keeper, &self.maintenance, &name, true).await;
+        let again = again?;
+        dropped?;
+        Ok(again)
     }
 
     /// Does something for as long as the session lasts that keeps others from removing the database.

@@ -24,12 +24,21 @@ use crate::repository::{BackupId, BackupRef};
 
 const PREFIX: &str = "pgark_test_";
 /// As [`name`] makes them.
-const PATTERN: &str = "^pgark_test_[0-9]{8}t[0-9]{6}z_[a-z2-7]{4}$";
+const PATTERN: &str = "^pgark_test_[0-9]{8}t[0-9]{6}z_[a-z2-7]{4}(_again)?$";
 const COMMENT: &str = "pgark restore-test";
+const SECOND: &str = "_again";
+/// On the second database of a test.
+pub(super) const SECOND_COMMENT: &str = "pgark restore-test: the definitions of a backup, read once more. If no session \
+    has this database's name without _again as its application_name, nobody uses it, and the next restore-test drops it.";
 
 /// `pgark_test_20261121t142805z_7b4r`
 pub(super) fn name(report: BackupId) -> String {
     format!("{PREFIX}{}", report.to_string().to_lowercase().replace('-', "_"))
+}
+
+/// The name of a test's second database, in which its definitions are read once more.
+pub(super) fn second(name: &str) -> String {
+    format!("{name}{SECOND}")
 }
 
 /// What a person who finds the database should know.
@@ -117,7 +126,8 @@ pub(super) async fn remove_leftovers(
     }
     for row in &found {
         let name = row.text("datname")?;
-        if names.contains(name) {
+        // The second one lives as long as the first may.
+        if names.contains(name.strip_suffix(SECOND).unwrap_or(name)) {
             continue;
         }
         let ours = row.optional("comment")?.map(|comment| comment.starts_with(COMMENT));

@@ -9,10 +9,15 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 
-use super::{Damage, REQUESTS_IN_FLIGHT};
+use super::Damage;
 use crate::error::{ErrorKind, Result};
 use crate::repository::{BackupId, BackupRef, ReportKind, Repository, SourceName};
-use crate::retention::CLOCK_SKEW_MAX;
+use crate::retention::{CLOCK_SKEW_MAX, later};
+
+/// Reports may be large, so few are in memory at a time.
+const REPORTS_IN_FLIGHT: usize = 4;
+/// Nobody has more in years; whoever fills the store with reports is not to keep a prune busy for ever.
+const REPORTS_READ_MAX: usize = 2000;
 
 /// How deep a look goes: the levels of `verify`, and a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -44,9 +49,13 @@ impl Repository {
         }
         // The newest first: once everything is known of every backup, older ones say nothing new.
         reports.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+        if reports.len() > REPORTS_READ_MAX {
+            tracing::warn!(%source, reports = reports.len(), "only the newest {REPORTS_READ_MAX} reports are read");
+            reports.truncate(REPORTS_READ_MAX);
+        }
         let read = stream::iter(reports)
             .map(|(id, kind)| async move { (id, self.statements(source, kind, id).await) })
-            .buffered(REQUESTS_IN_FLIGHT);
+            .buffered(REPORTS_IN_FLIGHT);
         let mut read = std::pin::pin!(read);
         let mut ledger = Ledger::new(backups.iter().map(|backup| backup.id));
         while let Some((id, statements)) = read.next().await {
@@ -70,6 +79,10 @@ impl Repository {
         let json = match self.read_report(source, kind, id).await {
             // A lifecycle rule may take reports away while they are read.
             Err(error) if error.kind() == ErrorKind::ObjectMissing => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::ObjectTooLarge => {
+                tracing::warn!(%error, report = %id, "a report is too large, and does not count");
+                return Ok(Vec::new());
+            }
             json => json?,
         };
         let said = match kind {
@@ -99,7 +112,7 @@ impl Ledger {
     /// Whether no report that is as old as this one can tell anything new.
     fn is_settled_before(&self, report: BackupId) -> bool {
         let oldest = self.open.first_key_value();
-        oldest.is_none_or(|(oldest, _)| report.time() + CLOCK_SKEW_MAX < oldest.time())
+        oldest.is_none_or(|(oldest, _)| later(report.time(), CLOCK_SKEW_MAX) < oldest.time())
     }
 
     fn hear(&mut self, Statement { backup, depth, damage }: Statement) {
@@ -310,5 +323,9 @@ mod tests {
         assert!(ledger.is_settled_before(id("20260110T005959Z-aaaa")));
         tested("passed").statements().into_iter().for_each(|statement| ledger.hear(statement));
         assert!(ledger.is_settled_before(id("20260111T020000Z-aaaa")));
+        // Whoever writes reports may date them as he likes.
+        for time in ["99991230T210000Z-aaaa", "19700101T000000Z-aaaa"] {
+            ledger.is_settled_before(id(time));
+        }
     }
 }

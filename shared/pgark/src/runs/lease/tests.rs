@@ -141,9 +141,10 @@ async fn one_holds_it_until_it_is_released() {
 async fn one_that_was_killed_blocks_no_longer_than_its_term() {
     let world = World::new().await;
     drop(world.take("aaaa", LONG).await);
-    world.age(1, LONG.saturating_sub(Duration::from_secs(5)));
+    world.age(1, TERM.saturating_sub(Duration::from_secs(20)));
     assert!(matches!(world.acquire("bbbb", LONG).await, Acquired::Held(_)));
-    world.age(1, LONG + Duration::from_secs(1));
+    // It asked for ten minutes, and nobody gets more than a term.
+    world.age(1, TERM + Duration::from_secs(1));
     world.take("bbbb", LONG).await;
 }
 
@@ -221,12 +222,28 @@ async fn a_role_that_may_not_delete_leaves_moves_and_nothing_worse() {
     assert_eq!(world.objects(), ["00000011.json"]);
 }
 
+/// Whoever may create objects may write anything there.
 #[tokio::test]
-async fn a_move_that_cannot_be_read_is_told_of() {
+async fn a_move_that_cannot_be_read_counts_as_none() {
     let world = World::new().await;
-    world.take("aaaa", LONG).await.release().await.unwrap();
-    std::fs::write(world.folder.path().join("leases/shop/backup/00000003.json"), "{").unwrap();
-    let error = Lease::acquire(&world.repository, World::request("bbbb", LONG)).await.unwrap_err();
-    assert_eq!(error.code(), "record.damaged");
-    assert_eq!(error.object(), Some("leases/shop/backup/00000003.json"));
+    let lease = world.take("aaaa", LONG).await;
+    let write = |number: u32, text: &[u8]| {
+        std::fs::write(world.folder.path().join(format!("leases/shop/backup/{number:08}.json")), text)
+            .unwrap();
+    };
+    write(2, b"{");
+    write(3, &vec![b' '; MOVE_BYTES_MAX + 1]);
+    let Acquired::Held(holder) = world.acquire("bbbb", LONG).await else { panic!("taken twice") };
+    assert_eq!(holder.run, run("aaaa"));
+    lease.release().await.unwrap();
+    world.take("bbbb", LONG).await;
+}
+
+#[test]
+fn no_move_holds_for_longer_than_a_term() {
+    let forged = placed(1, Kind::Taken, "aaaa", 0, u32::MAX);
+    let until = holder(std::slice::from_ref(&forged)).unwrap().until;
+    assert_eq!(until.duration_since(forged.stored).unsigned_abs(), TERM);
+    let last = Placed { stored: Timestamp::MAX, ..forged };
+    assert_eq!(holder(&[last]).unwrap().until, Timestamp::MAX);
 }

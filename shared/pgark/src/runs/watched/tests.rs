@@ -29,7 +29,11 @@ impl World {
     }
 
     fn in_slot(&self, slot: &str) -> App {
-        self.app.triggered_by(Trigger { slot: Some(slot.to_owned()), by: Some("request".to_owned()) })
+        self.app.triggered_by(Trigger {
+            slot: Some(slot.to_owned()),
+            wait: None,
+            by: Some("request".to_owned()),
+        })
     }
 
     fn path(&self) -> &Path {

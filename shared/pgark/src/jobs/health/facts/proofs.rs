@@ -109,6 +109,10 @@ async fn newest<R: DeserializeOwned>(
         let json = match repository.read_report(source, kind, id).await {
             // A lifecycle rule may take reports away while they are read.
             Err(error) if error.kind() == ErrorKind::ObjectMissing => continue,
+            Err(error) if error.kind() == ErrorKind::ObjectTooLarge => {
+                unreadable.push(format!("{key} is no report that can be read: {error}"));
+                continue;
+            }
             json => json?,
         };
         match serde_json::from_slice::<R>(&json) {

@@ -10,6 +10,8 @@ use crate::jobs::restore::marker::{Marker, State};
 use crate::repository::BackupId;
 
 pub(super) const NEW: &str = "_pgark_new_";
+/// One in which definitions are read once more, for the comparison.
+pub(super) const AGAIN: &str = "_pgark_again_";
 pub(super) const FORMER: &str = "_pgark_old_";
 pub(super) const UNDONE: &str = "_pgark_undone_";
 /// `NAMEDATALEN` - 1.
@@ -79,16 +81,20 @@ pub(super) fn look(live: &str, backup: BackupId, all: &[Database]) -> Found {
 /// Whether a name is the one that a run would give, the time aside.
 fn is_stamped(name: &str, live: &str) -> bool {
     const EXAMPLE: &str = "20000101t000000z";
-    let example = named(live, NEW, EXAMPLE);
-    let stamp = example.strip_suffix(EXAMPLE).and_then(|prefix| name.strip_prefix(prefix));
-    stamp.is_some_and(|stamp| {
-        stamp.len() == EXAMPLE.len()
-            && stamp.bytes().enumerate().all(|(at, byte)| match at {
-                8 => byte == b't',
-                15 => byte == b'z',
-                _ => byte.is_ascii_digit(),
-            })
+    [NEW, AGAIN].iter().any(|kind| {
+        let example = named(live, kind, EXAMPLE);
+        let stamp = example.strip_suffix(EXAMPLE).and_then(|prefix| name.strip_prefix(prefix));
+        stamp.is_some_and(|stamp| is_time(stamp, EXAMPLE.len()))
     })
+}
+
+fn is_time(stamp: &str, length: usize) -> bool {
+    stamp.len() == length
+        && stamp.bytes().enumerate().all(|(at, byte)| match at {
+            8 => byte == b't',
+            15 => byte == b'z',
+            _ => byte.is_ascii_digit(),
+        })
 }
 
 fn done_already(former: &str, at: &Timestamp, backup: BackupId) -> Error {
