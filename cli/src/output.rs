@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use pg_archive::raw_text::shown;
 use pgark::{Error, ErrorKind, Exit};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
@@ -41,7 +42,7 @@ pub(crate) fn report<R: Serialize>(report: &R, as_json: bool, print: impl FnOnce
 
 /// A reader that went away, as `head` does, is no failure.
 fn write_out(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all(shown(text).as_bytes());
 }
 
 /// Prints a line.
@@ -70,17 +71,17 @@ pub(crate) fn table<const N: usize>(rows: &[[String; N]]) {
 
 /// Prints a warning.
 pub(crate) fn warning(text: &str) {
-    eprintln!("warning: {text}");
+    eprintln!("warning: {}", shown(text));
 }
 
 /// Prints a remark.
 pub(crate) fn note(text: &str) {
-    eprintln!("note: {text}");
+    eprintln!("note: {}", shown(text));
 }
 
 /// Asks a question; the answer is typed behind it.
 pub(crate) fn ask(text: &str) {
-    eprint!("{text}");
+    eprint!("{}", shown(text));
     let _ = std::io::stderr().flush();
 }
 
@@ -97,9 +98,9 @@ pub(crate) fn failure(error: &Error, as_json: bool, verbose: bool) -> ExitCode {
             "hint": error.hint_text(),
         }}));
     } else {
-        eprintln!("error: {error} [{}]", error.code());
+        eprintln!("error: {} [{}]", shown(&error.to_string()), error.code());
         for cause in causes {
-            eprintln!("  because: {cause}");
+            eprintln!("  because: {}", shown(&cause));
         }
         match error.detail_text() {
             Some(detail) if verbose => detail.lines().for_each(|line| eprintln!("  server: {}", plain(line))),
@@ -107,7 +108,7 @@ pub(crate) fn failure(error: &Error, as_json: bool, verbose: bool) -> ExitCode {
             None => {}
         }
         if let Some(hint) = error.hint_text() {
-            eprintln!("  hint: {hint}");
+            eprintln!("  hint: {}", shown(hint));
         }
     }
     ExitCode::from(error.exit() as u8)

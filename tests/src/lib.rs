@@ -14,6 +14,7 @@ mod binaries;
 mod fault_proxy;
 pub mod fixtures;
 mod http;
+mod message_proxy;
 mod ministack;
 mod object_store;
 mod places;
@@ -33,6 +34,7 @@ pub use binaries::{
 };
 pub use fault_proxy::{Direction, Fault, FaultProxy};
 pub use http::Response;
+pub use message_proxy::{Lie, Message, MessageProxy};
 pub use ministack::{Ministack, Stack, Topic};
 pub use object_store::ObjectStore;
 pub use places::{kept as kept_folder, repository, tool};

@@ -47,6 +47,7 @@ pub struct Options {
     major: u32,
     debian: bool,
     settings: Vec<(String, String)>,
+    locales: Vec<String>,
     tls: bool,
 }
 
@@ -55,6 +56,13 @@ impl Options {
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The server has these locales, such as `es_AR`, in UTF-8, whether or not the machine has them.
+    #[must_use]
+    pub fn locales(mut self, names: &[&str]) -> Self {
+        self.locales.extend(names.iter().map(|name| (*name).to_owned()));
         self
     }
 
@@ -87,6 +95,9 @@ impl Options {
         let path = folder.path().to_owned();
 
         let mut command = account.command(&binaries.join("postgres"));
+        if !self.locales.is_empty() {
+            command.env("LOCPATH", locales(folder.path(), &self.locales)?);
+        }
         command.arg("-D").arg(&data).current_dir(&path);
         let mut setting = |name: &str, value: &str| {
             command.args(["-c", &format!("{name}={value}")]);
@@ -147,7 +158,7 @@ impl Postgres {
 
     /// A server with settings of its own.
     pub fn options(major: u32) -> Options {
-        Options { major, debian: false, settings: Vec::new(), tls: false }
+        Options { major, debian: false, settings: Vec::new(), locales: Vec::new(), tls: false }
     }
 
     /// Debian's PostgreSQL 15, which has `PostGIS` and `pg_partman`, with settings of its own.
@@ -230,6 +241,19 @@ impl Postgres {
         let url = self.url("postgres");
         self.process.wait_until_ready(START_LIMIT, || database::psql(&url, "select 1").is_ok())
     }
+}
+
+/// Makes locales, and returns the folder that they are in.
+fn locales(folder: &Path, names: &[String]) -> anyhow::Result<PathBuf> {
+    let folder = folder.join("locales");
+    std::fs::create_dir(&folder)?;
+    for name in names {
+        let mut localedef = Command::new(binaries::on_path("localedef", "libc-bin")?);
+        localedef.args(["-i", name, "-f", "UTF-8"]).arg(folder.join(format!("{name}.UTF-8")));
+        supervised::output(&mut localedef, None)
+            .context("Debian's package locales has the sources of locales")?;
+    }
+    Ok(folder)
 }
 
 /// The folder that holds `initdb` and `postgres` of a major version.

@@ -19,11 +19,23 @@ mod source;
 #[path = "failures/breaking.rs"]
 mod breaking;
 
+#[path = "failures/census.rs"]
+mod census;
+
+#[path = "failures/changing.rs"]
+mod changing;
+
 #[path = "failures/connecting.rs"]
 mod connecting;
 
+#[path = "failures/lying.rs"]
+mod lying;
+
 #[path = "failures/planning.rs"]
 mod planning;
+
+#[path = "failures/races.rs"]
+mod races;
 
 #[path = "failures/reading.rs"]
 mod reading;

@@ -8,8 +8,14 @@
 mod accepted;
 #[path = "fidelity/before.rs"]
 mod before;
+#[path = "fidelity/bytes.rs"]
+mod bytes;
 #[path = "fidelity/changes.rs"]
 mod changes;
+#[path = "fidelity/definitions.rs"]
+mod definitions;
+#[path = "fidelity/encodings.rs"]
+mod encodings;
 #[path = "fidelity/entries.rs"]
 mod entries;
 #[path = "fidelity/extensions.rs"]
@@ -36,6 +42,8 @@ mod majors;
 mod newer;
 #[path = "fidelity/oracle.rs"]
 mod oracle;
+#[path = "fidelity/partitions.rs"]
+mod partitions;
 #[path = "fidelity/parts.rs"]
 mod parts;
 #[path = "fidelity/replace.rs"]
@@ -46,8 +54,12 @@ mod rights;
 mod role_map;
 #[path = "fidelity/selections.rs"]
 mod selections;
+#[path = "fidelity/settings.rs"]
+mod settings;
 #[path = "fidelity/single.rs"]
 mod single;
+#[path = "fidelity/strangers.rs"]
+mod strangers;
 #[path = "fidelity/text.rs"]
 mod text;
 #[path = "fidelity/vault.rs"]

@@ -5,19 +5,21 @@
 //! the ways to find one. The model is `pg_dump`'s (`src/bin/pg_dump/pg_dump.h`, `DumpableObject`), because
 //! its order and its text are the yardstick.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::catalog::selection::NamePattern;
 use crate::{Error, ErrorKind, Result};
 
 pub mod aggregates;
 pub mod comments;
 pub mod constraints;
+mod dangling;
 pub mod extensions;
 pub mod functions;
 pub mod grants;
 pub mod indexes;
 pub mod large_objects;
-mod names;
 pub mod plain;
 pub mod policies;
 pub mod read;
@@ -297,6 +299,12 @@ pub struct Server {
     pub database: String,
     /// Encoding of the database.
     pub encoding: String,
+    /// Encoding of everything that is read: names, definitions, rows.
+    pub client_encoding: String,
+    /// Settings, with their values, that the text of rows depends on.
+    pub text_settings: Vec<(String, String)>,
+    /// Statements for the sessions of a restore, without which they would read that text in another way.
+    pub archive_settings: String,
     /// `datcollate` of the database.
     pub collation: Option<String>,
     /// `datctype` of the database.
@@ -343,6 +351,11 @@ pub struct Catalog {
     pub warnings: Vec<String>,
     /// Objects that are left out because the role may not see all of them.
     pub hidden: Vec<Hidden>,
+    /// Whether to look for objects that lack their schema or owner, because the catalogs were found to contradict
+    /// themselves.
+    pub contradicts_itself: bool,
+    /// Those that were found.
+    pub dangling: Vec<crate::census::Missing>,
     objects: Vec<Object>,
     by_address: HashMap<Address, DumpId>,
 }
@@ -416,6 +429,23 @@ impl Catalog {
     /// `schema.name` of an object, quoted for SQL (`fmtQualifiedDumpable` in `pg_dump.c`).
     pub fn qualified(&self, object: &Object) -> String {
         crate::quote::qualified(self.schema_name(object), &object.name)
+    }
+
+    /// A name in the characters that it stands for, as people see and give it.
+    pub fn readable<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        crate::encodings::readable(name, &self.server.client_encoding)
+    }
+
+    /// Whether a relation matches one of the patterns.
+    pub(crate) fn matches(&self, patterns: &[NamePattern], schema: &str, name: &str) -> bool {
+        let (schema, name) = (self.readable(schema), self.readable(name));
+        patterns.iter().any(|pattern| pattern.matches(&schema, &name))
+    }
+
+    /// Whether a schema is one of those to leave out.
+    pub(crate) fn excludes_schema(&self, name: &str) -> bool {
+        let name = self.readable(name);
+        self.selection.exclude_schemas.iter().any(|pattern| pattern.matches_schema(&name))
     }
 
     /// The objects of `pg_class` that can hold rows or columns.

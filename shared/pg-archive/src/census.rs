@@ -7,9 +7,22 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::catalog::{Address, Catalog, FIRST_NORMAL_OID, Parts, class};
+use crate::catalog::{Address, Catalog, FIRST_NORMAL_OID, Kind, Parts, class};
 use crate::session::Session;
 use crate::{Error, ErrorKind, Result};
+
+mod left_out;
+
+pub use left_out::LeftOut;
+
+/// What a census comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Census {
+    /// What the archive would lose, sorted.
+    pub missing: Vec<Missing>,
+    /// What no archive holds, on purpose, sorted.
+    pub left_out: Vec<LeftOut>,
+}
 
 /// A user object that the archive does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,9 +60,15 @@ const PARTS_OF_OTHERS: &[(&str, &str)] = &[
 
 /// Catalogs of this database (not of the whole server) whose rows have an OID. User mappings and subscriptions stand in
 /// catalogs that most roles may not read; their families note each one they cannot dump ([`Catalog::hidden`]).
-const CATALOGS: &str = "\
-SELECT c.oid, c.relname FROM pg_catalog.pg_class c
+///
+/// Where a catalog's rows lie in a schema or have an owner, a column that ends in that word says so.
+pub(crate) const CATALOGS: &str = "\
+SELECT c.oid, c.relname, n.attname AS namespace, o.attname AS owner FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'oid' AND a.attnum > 0
+LEFT JOIN pg_catalog.pg_attribute n ON n.attrelid = c.oid AND n.attnum > 0 AND n.attname LIKE '%namespace'
+  AND n.atttypid = 'pg_catalog.oid'::pg_catalog.regtype AND c.relname <> 'pg_default_acl'
+LEFT JOIN pg_catalog.pg_attribute o ON o.attrelid = c.oid AND o.attnum > 0 AND o.attname LIKE '%owner'
+  AND o.atttypid = 'pg_catalog.oid'::pg_catalog.regtype
 WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relkind = 'r'
   AND NOT c.relisshared AND c.relname <> 'pg_user_mapping'
 ORDER BY c.relname";
@@ -101,29 +120,54 @@ WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relkind = 'r'
     WHERE a.attrelid = c.oid AND a.attname = 'oid' AND a.attnum > 0)) \
 ORDER BY c.relname";
 
-/// Counts. Returns what the archive would not hold, sorted.
+/// A catalog that is counted.
+struct Counted {
+    class: u32,
+    name: String,
+    /// Its column with a row's schema.
+    namespace: Option<String>,
+    /// Its column with a row's owner.
+    owner: Option<String>,
+}
+
+/// Counts.
 ///
 /// # Errors
 /// When the catalogs cannot be read.
-pub async fn take(catalog: &Catalog, session: &Session) -> Result<Vec<Missing>> {
+pub async fn take(catalog: &Catalog, session: &Session) -> Result<Census> {
     let hidden = catalog.hidden.iter();
     let mut missing: Vec<Missing> = hidden
         .map(|hidden| Missing { kind: hidden.kind.clone(), identity: hidden.identity.clone() })
+        .chain(catalog.dangling.iter().cloned())
         .collect();
+    let mut left_out = Vec::new();
     for row in session.rows(CATALOGS).await? {
-        let (class_oid, name) = (row.number::<u32>("oid")?, row.string("relname")?);
+        let counted = Counted {
+            class: row.number("oid")?,
+            name: row.string("relname")?,
+            namespace: row.optional_string("namespace")?,
+            owner: row.optional_string("owner")?,
+        };
         // Large objects are data, and left out with it (`pg_dump --schema-only`).
-        if class_oid == class::LARGEOBJECT_METADATA && !catalog.selection.data {
+        if counted.class == class::LARGEOBJECT_METADATA && !catalog.selection.data {
             continue;
         }
-        let unknown = unknown_rows(catalog, session, class_oid, &name).await?;
-        if !unknown.is_empty() {
-            missing.extend(identify(catalog, session, (class_oid, &name), &unknown).await?);
+        let unknown = unknown_rows(catalog, session, &counted).await?;
+        if unknown.is_empty() {
+            continue;
+        }
+        let reasons = left_out::reasons(catalog, session, &counted, &unknown).await?;
+        for (oid, object) in identify(catalog, session, &counted, &unknown, &reasons).await? {
+            match reasons.get(&oid) {
+                Some(reason) => left_out.push(LeftOut::new(object, reason)),
+                None => missing.push(object),
+            }
         }
     }
     missing.extend(unknown_catalogs(session).await?);
     missing.sort();
-    Ok(missing)
+    left_out.sort();
+    Ok(Census { missing, left_out })
 }
 
 /// Catalogs that nobody here knows and that hold rows which say something of a user's objects. Rows without any OID in
@@ -153,11 +197,15 @@ async fn unknown_catalogs(session: &Session) -> Result<Vec<Missing>> {
 }
 
 /// OIDs of user-made rows of one catalog that no object of ours stands for.
-async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name: &str) -> Result<Vec<u32>> {
+async fn unknown_rows(catalog: &Catalog, session: &Session, counted: &Counted) -> Result<Vec<u32>> {
+    let (class_oid, name) = (counted.class, &counted.name);
     let part =
-        PARTS_OF_OTHERS.iter().find(|(table, _)| *table == name).map_or("false", |(_, condition)| condition);
-    let sql =
-        format!("SELECT c.oid FROM pg_catalog.{name} c WHERE c.oid >= {FIRST_NORMAL_OID} AND NOT ({part})");
+        PARTS_OF_OTHERS.iter().find(|(table, _)| table == name).map_or("false", |(_, condition)| condition);
+    let namespace = counted.namespace.as_ref().map_or("0".to_owned(), |column| format!("c.{column}"));
+    let sql = format!(
+        "SELECT c.oid, {namespace} AS namespace FROM pg_catalog.{name} c \
+         WHERE c.oid >= {FIRST_NORMAL_OID} AND NOT ({part})"
+    );
     let rows = session.rows(&sql).await.map_err(|error| error.on(format!("catalog {name}")))?;
     let mut unknown = Vec::new();
     for row in rows {
@@ -169,9 +217,11 @@ async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name
         } else {
             address
         };
-        let known = [address, filed].iter().any(|address| {
-            catalog.find(*address).is_some() || catalog.extension_members.contains_key(address)
-        });
+        let known = match place(catalog, row.number("namespace")?) {
+            Place::Ordinary => [address, filed].iter().any(|address| is_known(catalog, *address, |_| true)),
+            Place::System => is_known(catalog, address, |parts| parts.has(Parts::DEFINITION)),
+            Place::ExcludedSystem => true,
+        };
         if !known {
             unknown.push(oid);
         }
@@ -179,18 +229,54 @@ async fn unknown_rows(catalog: &Catalog, session: &Session, class_oid: u32, name
     Ok(unknown)
 }
 
-/// Names rows of a catalog, leaving out temporary objects and those of [`left_out`]. Rows that the server itself cannot
-/// name go by their numbers: they are not lost for that.
+/// Whether somebody read an object, and means to dump such parts of it.
+fn is_known(catalog: &Catalog, address: Address, dumped: impl Fn(Parts) -> bool) -> bool {
+    catalog.extension_members.contains_key(&address)
+        || catalog.find(address).is_some_and(|id| dumped(catalog.get(id).dump))
+}
+
+/// Where a user's object lies.
+enum Place {
+    /// In a schema of which all objects are read and dumped, or in none.
+    Ordinary,
+    /// In a schema of the server's own, of which objects are read, but no definition is dumped.
+    System,
+    /// In one of these that the user excluded.
+    ExcludedSystem,
+}
+
+fn place(catalog: &Catalog, schema_oid: u32) -> Place {
+    let Some(id) = catalog.find(Address::new(class::NAMESPACE, schema_oid)) else { return Place::Ordinary };
+    let schema = catalog.get(id);
+    let name = schema.name.as_str();
+    let passing = name.starts_with("pg_temp") || name.starts_with("pg_toast");
+    let system = matches!(schema.kind, Kind::Schema(_))
+        && (name == "information_schema" || name.starts_with("pg_") && !passing);
+    if !system {
+        Place::Ordinary
+    } else if catalog.selection.exclude_schemas.iter().any(|pattern| pattern.matches_schema(name)) {
+        Place::ExcludedSystem
+    } else {
+        Place::System
+    }
+}
+
+/// Names rows of a catalog, leaving out temporary objects and those of [`belonging`] that have no reason of their own. Rows
+/// that the server itself cannot name go by their numbers: they are not lost for that.
 async fn identify(
     catalog: &Catalog,
     session: &Session,
-    (class_oid, name): (u32, &str),
+    counted: &Counted,
     oids: &[u32],
-) -> Result<Vec<Missing>> {
-    let left_out = left_out(catalog, session, class_oid, oids).await?;
-    let list = oids.iter().filter(|oid| !left_out.contains(oid)).map(u32::to_string).collect::<Vec<_>>();
+    reasons: &HashMap<u32, String>,
+) -> Result<Vec<(u32, Missing)>> {
+    let (class_oid, name) = (counted.class, &counted.name);
+    let belonging = belonging(catalog, session, class_oid, oids).await?;
+    let named: Vec<u32> =
+        oids.iter().filter(|oid| reasons.contains_key(oid) || !belonging.contains(oid)).copied().collect();
+    let list = named.iter().map(u32::to_string).collect::<Vec<_>>();
     let sql = format!(
-        "SELECT i.type, i.identity, i.schema FROM unnest('{{{}}}'::pg_catalog.oid[]) AS o(oid), \
+        "SELECT o.oid, i.type, i.identity, i.schema FROM unnest('{{{}}}'::pg_catalog.oid[]) AS o(oid), \
          LATERAL pg_catalog.pg_identify_object({class_oid}, o.oid, 0) AS i",
         list.join(",")
     );
@@ -198,36 +284,36 @@ async fn identify(
     let rows = match session.rows(&sql).await {
         Err(error) if error.kind == ErrorKind::Statement => {
             session.execute("ROLLBACK TO SAVEPOINT pgark_census").await?;
-            let unnamed = list
-                .iter()
-                .map(|oid| Missing { kind: format!("row of {name}"), identity: format!("OID {oid}") });
+            let unnamed = named.iter().map(|oid| {
+                (*oid, Missing { kind: format!("row of {name}"), identity: format!("OID {oid}") })
+            });
             return Ok(unnamed.collect());
         }
         rows => rows?,
     };
     session.execute("RELEASE SAVEPOINT pgark_census").await?;
-    let mut missing = Vec::new();
+    let mut objects = Vec::new();
     for row in rows {
         let temporary = row.optional("schema")?.is_some_and(|schema| schema.starts_with("pg_temp"));
         // An object without identity was dropped since the snapshot was taken.
         if let Some(identity) = row.optional_string("identity")?.filter(|_| !temporary) {
-            missing.push(Missing { kind: row.string("type")?, identity });
+            objects.push((row.number("oid")?, Missing { kind: row.string("type")?, identity }));
         }
     }
-    Ok(missing)
+    Ok(objects)
 }
 
 /// The rows of one catalog that the server makes together with an object that is known (internal dependencies: the
 /// constructors and casts of a range type), and those that hang on an object which is not dumped on purpose: members
 /// of extensions, what the user excluded. Between the two may stand objects that are not known either: a primary
 /// key's index hangs on the constraint, and that on the table.
-async fn left_out(
+async fn belonging(
     catalog: &Catalog,
     session: &Session,
     class_oid: u32,
     oids: &[u32],
 ) -> Result<HashSet<u32>> {
-    let mut left_out = HashSet::new();
+    let mut belonging = HashSet::new();
     let mut seen = HashSet::new();
     let mut paths: Vec<Path> = oids
         .iter()
@@ -245,7 +331,7 @@ async fn left_out(
                 };
                 match settled {
                     Some(true) => {
-                        left_out.insert(path.row);
+                        belonging.insert(path.row);
                     }
                     None if seen.insert((path.row, owner.address)) => {
                         further.push(Path { row: path.row, reached: owner.address, internal });
@@ -257,7 +343,7 @@ async fn left_out(
         }
         paths = further;
     }
-    Ok(left_out)
+    Ok(belonging)
 }
 
 /// A chain of dependencies from an unknown row.
@@ -305,7 +391,8 @@ pub fn refusal(missing: &[Missing]) -> Error {
     let message = format!("{} user objects cannot be dumped yet and would be lost: {names}", missing.len());
     Error::new(ErrorKind::Census, message).hint(
         "Drop them if nobody needs them, or accept the loss with --allow-missing: the manifest then lists them, and \
-         they must be made by hand after a restore.",
+         they must be made by hand after a restore. What lies in information_schema or pg_catalog is dumped once it \
+         lies in a schema of its own: ALTER … SET SCHEMA.",
     )
 }
 

@@ -10,6 +10,7 @@
 mod attempt;
 mod classify;
 mod conninfo;
+mod dial;
 mod direct;
 mod error;
 mod lifetime;
@@ -24,6 +25,7 @@ mod settings;
 mod target;
 mod tls;
 mod url;
+mod wire;
 
 use tokio_postgres::Client;
 
@@ -34,12 +36,15 @@ pub use self::password::PasswordSource;
 pub use self::problems::Problems;
 pub use self::quiet::without_event_triggers;
 pub use self::target::Target;
+pub use self::wire::CopyTag;
 
 /// An open connection. Dropping the client ends it.
 #[derive(Debug)]
 pub struct Connection {
     /// Runs queries.
     pub client: Client,
+    /// How the last COPY to the client ended, once its stream has.
+    pub copy_tag: CopyTag,
     /// Stops what the client runs.
     pub canceller: Canceller,
     /// Knows when and why the connection ended.

@@ -14,17 +14,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::selection::Selection;
 use crate::catalog::{Catalog, DumpId, Kind, Server, read, tables};
-use crate::census::{self, Missing};
+use crate::census::{self, Census, LeftOut, Missing};
 use crate::connect::Target;
 use crate::fingerprint::Fingerprint;
+use crate::text_settings::TextForm;
 use crate::toc::Entry;
 use crate::{Error, ErrorKind, Result, emit, globals, order};
 
+mod attempts;
 mod copy;
 mod files;
 mod rights;
 mod scan;
 mod snapshot;
+mod turns;
 
 pub use copy::DumpedFile;
 pub use files::{DataFile, Rows};
@@ -46,6 +49,8 @@ pub struct DumpOptions {
     pub allow_missing: bool,
     /// Whether the hashes of roles' passwords go into the globals.
     pub role_passwords: bool,
+    /// The form of all text: a backup's own, or that of one to compare with.
+    pub text: TextForm,
     /// Names the data file of a table: schema, table, number of the chunk (from 1) if there are several.
     pub table_file: fn(&str, &str, Option<u32>) -> String,
     /// Random numbers, for the key that keeps psql from taking text of the server for commands of its own.
@@ -92,7 +97,9 @@ pub struct Plan {
     pub large_objects: u64,
     /// User objects that the archive will not hold, accepted by the user.
     pub missing: Vec<Missing>,
-    /// What a user should know.
+    /// User objects that no archive holds, as `pg_dump` leaves them out too.
+    pub left_out: Vec<LeftOut>,
+    /// What a user should know; what is left out is among it.
     pub warnings: Vec<String>,
 }
 
@@ -127,9 +134,9 @@ impl Dump {
     /// # Errors
     /// When the server cannot be reached directly, a lock cannot be had, a right is missing, or objects would be lost.
     pub async fn plan(target: &Target, options: DumpOptions, stop: &CancellationToken) -> Result<Self> {
-        let opened = snapshot::Coordinator::open(target, options.lock_timeout);
-        let coordinator = unless_stopped(stop, opened).await?;
-        match unless_stopped(stop, plan(&coordinator, &options)).await {
+        let opened = snapshot::Coordinator::open(target, &options.text, options.lock_timeout);
+        let mut coordinator = unless_stopped(stop, opened).await?;
+        match unless_stopped(stop, attempts::until_whole(&mut coordinator, &options)).await {
             Ok(plan) => Ok(Self { target: target.clone(), options, coordinator, plan }),
             Err(error) => {
                 let error = coordinator.explain(error).await;
@@ -179,29 +186,36 @@ fn stopped() -> Error {
         .hint("Nothing of it is kept. Run it again.")
 }
 
-async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Result<Plan> {
+/// Plans with the snapshot that there is. The catalog is empty at first, and holds what was read, also if that failed.
+async fn plan(
+    coordinator: &snapshot::Coordinator,
+    options: &DumpOptions,
+    catalog: &mut Catalog,
+) -> Result<Plan> {
     let session = &coordinator.session;
-    let mut catalog = read::catalog(session, coordinator.server.clone(), options.selection.clone()).await?;
-    let missing = if options.selection.schema { census::take(&catalog, session).await? } else { Vec::new() };
-    tables::plan_data(&mut catalog);
-    rights::check(&catalog, session, options.allow_missing).await?;
+    read::catalog(catalog, session).await?;
+    let counted =
+        if options.selection.schema { census::take(catalog, session).await? } else { Census::default() };
+    let Census { missing, left_out } = counted;
+    tables::plan_data(catalog);
+    rights::check(catalog, session, options.allow_missing).await?;
     if !missing.is_empty() && !options.allow_missing {
         return Err(census::refusal(&missing));
     }
-    tables::order_configuration(&mut catalog, session).await?;
+    tables::order_configuration(catalog, session).await?;
     if !options.selection.schema {
-        tables::order_by_foreign_keys(&mut catalog);
+        tables::order_by_foreign_keys(catalog);
     }
-    order::read_dependencies(&mut catalog, session).await?;
-    tables::order_refreshes(&mut catalog);
-    let sorted = order::sort(&mut catalog)?;
-    let mut files = files::plan(&catalog, options);
+    order::read_dependencies(catalog, session).await?;
+    tables::order_refreshes(catalog);
+    let sorted = order::sort(catalog)?;
+    let mut files = files::plan(catalog, options);
     files::name_uniquely(&files)?;
     let names = files::names_by_object(&files);
-    let mut emitted = emit::entries(&catalog, &sorted, &names)?.finish()?;
-    order::link_entries(&catalog, &mut emitted)?;
+    let mut emitted = emit::entries(catalog, &sorted, &names)?.finish()?;
+    order::link_entries(catalog, &mut emitted)?;
     files.sort_by(|a, b| b.bytes_estimate.cmp(&a.bytes_estimate).then_with(|| a.name.cmp(&b.name)));
-    let tables = table_plans(&catalog, &files)?;
+    let tables = table_plans(catalog, &files)?;
     let globals = if options.selection.schema {
         globals::read(session, options.role_passwords, options.random).await?
     } else {
@@ -220,8 +234,15 @@ async fn plan(coordinator: &snapshot::Coordinator, options: &DumpOptions) -> Res
             .filter(|object| matches!(object.kind, Kind::LargeObject(_)))
             .count() as u64,
         missing,
-        warnings: coordinator.warnings.iter().cloned().chain(catalog.warnings).collect(),
+        warnings: warnings(coordinator, catalog, &left_out),
+        left_out,
     })
+}
+
+/// What the server is, what the catalogs say, and what is not in the archive.
+fn warnings(coordinator: &snapshot::Coordinator, catalog: &Catalog, left_out: &[LeftOut]) -> Vec<String> {
+    let all = coordinator.warnings.iter().chain(&catalog.warnings).cloned();
+    all.chain(left_out.iter().map(ToString::to_string)).collect()
 }
 
 fn table_plans(catalog: &Catalog, files: &[DataFile]) -> Result<Vec<TablePlan>> {
@@ -240,14 +261,17 @@ fn table_plans(catalog: &Catalog, files: &[DataFile]) -> Result<Vec<TablePlan>> 
         by_id.insert(id, plans.len());
         plans.push(TablePlan {
             id,
-            schema: catalog.schema_name(object).to_owned(),
-            name: object.name.clone(),
-            columns: tables::data_columns(catalog, table).into_iter().map(str::to_owned).collect(),
+            schema: catalog.readable(catalog.schema_name(object)).into_owned(),
+            name: catalog.readable(&object.name).into_owned(),
+            columns: tables::data_columns(catalog, table)
+                .into_iter()
+                .map(|column| catalog.readable(column).into_owned())
+                .collect(),
             bytes: table.total_bytes,
             rows_estimate: rows_estimate(table.rows_estimate),
             loaded_through: tables::load_root(catalog, table).map(|root| {
                 let root = catalog.get(root);
-                format!("{}.{}", catalog.schema_name(root), root.name)
+                catalog.readable(&format!("{}.{}", catalog.schema_name(root), root.name)).into_owned()
             }),
             files: vec![at],
         });

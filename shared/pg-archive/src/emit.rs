@@ -197,9 +197,8 @@ pub(crate) fn entries<'a>(
     let mut out = Emitter::new(catalog, files);
     let ids = [out.next_id(), out.next_id(), out.next_id()];
     let mut settings = Settings::default();
-    if catalog.server.encoding == "SQL_ASCII" {
-        catalog.server.encoding.clone_into(&mut settings.encoding);
-    }
+    catalog.server.client_encoding.clone_into(&mut settings.encoding);
+    settings.search_path.get_or_insert_default().push_str(&catalog.server.archive_settings);
     for entry in settings.entries(ids) {
         out.push(entry);
     }

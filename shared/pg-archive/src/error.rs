@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Connect(crate::connect::ErrorKind),
     /// An open connection ended before its work was done.
     ConnectionLost,
+    /// What came from the server is not what a server sends.
+    Protocol,
     /// The server refused a statement.
     Statement,
     /// The role lacks a right that the work needs.
@@ -28,6 +30,8 @@ pub enum ErrorKind {
     Stopped,
     /// The catalogs hold something that this version does not understand.
     Catalog,
+    /// Objects were dropped or changed by others while they were read.
+    Changed,
     /// User objects exist that the archive would not hold.
     Census,
     /// A table of contents or a data file is not what it should be.
@@ -44,14 +48,16 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind but those of [`connect`](crate::connect), for documentation and its tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::ConnectionLost,
+        Self::Protocol,
         Self::Statement,
         Self::Permission,
         Self::LockTimeout,
         Self::Cancelled,
         Self::Stopped,
         Self::Catalog,
+        Self::Changed,
         Self::Census,
         Self::Archive,
         Self::Storage,
@@ -65,12 +71,14 @@ impl ErrorKind {
         match self {
             Self::Connect(kind) => kind.code(),
             Self::ConnectionLost => "postgres.connection-lost",
+            Self::Protocol => "postgres.protocol",
             Self::Statement => "postgres.statement",
             Self::Permission => "postgres.permission",
             Self::LockTimeout => "postgres.lock-timeout",
             Self::Cancelled => "postgres.cancelled",
             Self::Stopped => "stopped",
             Self::Catalog => "postgres.catalog",
+            Self::Changed => "postgres.changed",
             Self::Census => "dump.census",
             Self::Archive => "archive.damaged",
             Self::Storage => "archive.storage",

@@ -1,8 +1,8 @@
 //! The fingerprint of a table's rows, which tells whether what was restored is what was dumped.
 //!
 //! # Definition
-//! A row is one line of the output of `COPY … TO STDOUT` in text format, as bytes, in UTF-8 unless the database
-//! is `SQL_ASCII`, without the newline that ends it. Each row is hashed with XXH3-128, seed 0 (the number that
+//! A row is one line of the output of `COPY … TO STDOUT` in text format, as bytes, in the encoding of the database
+//! (backups of format 1.0: in UTF-8, unless the database is `SQL_ASCII`), without the newline that ends it. Each row is hashed with XXH3-128, seed 0 (the number that
 //! `XXH3_128bits` returns: `high64 * 2^64 + low64`). The fingerprint is the sum of these numbers modulo 2^128, together
 //! with the number of rows. Its text is `xxh3-128-sum:` and the sum in 32 lower-case hexadecimal digits, highest
 //! first. No rows make the sum 0.
@@ -13,7 +13,7 @@
 //! # What it relies on
 //! The text of a value depends on settings of the session that runs COPY. These must be the same on both sides:
 //! `TimeZone = 'UTC'`, `DateStyle = 'ISO'`, `IntervalStyle = 'postgres'`, `extra_float_digits = 3`,
-//! `bytea_output = 'hex'`, `client_encoding = 'UTF8'`, and the columns must be named in the same order.
+//! `bytea_output = 'hex'`, `lc_monetary = 'C'`, `client_encoding`, and the columns must be named in the same order.
 //!
 //! # What it does not promise
 //! It finds accidents, not forgery: XXH3 is no cryptographic hash, and whoever can choose rows can choose a sum.

@@ -146,7 +146,10 @@ pub(crate) fn link_entries(catalog: &Catalog, emitted: &mut Emitted) -> Result<(
             collect(catalog, entry.id, &has_entry, &mut found, &mut seen, 0)?;
             entry.dependencies = found;
         }
-        if entry.section == crate::toc::Section::PostData {
+        // An attachment reads no rows, and waits for the index of its partition, which waits for those. With the rows of
+        // all partitions in each, the table of contents would grow with the square of their number.
+        let reads_rows = !is_object || !matches!(catalog.get(entry.id).kind, Kind::IndexAttach(_));
+        if entry.section == crate::toc::Section::PostData && reads_rows {
             let needed: Vec<DumpId> = entry.dependencies.clone();
             let waited: BTreeSet<DumpId> =
                 needed.iter().filter_map(|table| waits.get(table)).flatten().copied().collect();

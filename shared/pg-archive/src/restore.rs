@@ -31,6 +31,7 @@ mod database;
 mod job;
 mod left_out;
 mod loading;
+mod older;
 mod options;
 mod plan;
 mod prechecks;
@@ -207,6 +208,11 @@ where
             self.working.shutdown().await;
         }
         result?;
+        let circular = self.schedule.circular().iter().filter_map(|index| self.job.entries.get(*index));
+        let circular: Vec<String> = circular.map(Entry::label).collect();
+        if !circular.is_empty() {
+            tracing::warn!(entries = %circular.join(", "), "entries wait for each other in a circle: went by their order");
+        }
         let times = &mut self.report.times;
         times.data = times.data.saturating_sub(times.pre_data);
         times.post_data = self.started.elapsed().saturating_sub(times.pre_data + times.data);

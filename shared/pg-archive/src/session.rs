@@ -2,6 +2,9 @@
 //!
 //! Text rows are what catalogs are read with: the values go into SQL text again, and the simple query
 //! protocol leaves no prepared statement behind for a pooler to trip over.
+//!
+//! Text goes in the encoding of the database, unless the session is told otherwise, so that nothing is converted. Here
+//! it is a string of [`raw_text`](crate::raw_text) in both directions.
 
 use std::sync::Arc;
 
@@ -31,6 +34,16 @@ impl Session {
     /// The client underneath, for COPY.
     pub fn client(&self) -> &tokio_postgres::Client {
         &self.connection.client
+    }
+
+    /// Says what the next statements are about: warnings of the server are logged with it.
+    pub fn about(&self, object: String) {
+        self.connection.closed.about(object);
+    }
+
+    /// The command tag of the last COPY to the client, such as `COPY 1500`, once its stream has ended.
+    pub fn copy_tag(&self) -> Option<String> {
+        self.connection.copy_tag.take()
     }
 
     /// What stops the statements of this session, also from elsewhere.
@@ -137,36 +150,28 @@ impl Row {
         let at = self.columns.iter().position(|name| name == column).ok_or_else(|| {
             Error::new(ErrorKind::Catalog, format!("a catalog query returned no column {column}"))
         })?;
+        self.value(at)
+    }
+
+    fn value(&self, at: usize) -> Result<Option<&str>> {
         self.row.try_get(at).map_err(|error| {
-            // The driver has no other reason: text that is there is read unless it is not UTF-8.
-            let error = Error::new(ErrorKind::Catalog, format!("the catalogs' {column} is not UTF-8"))
-                .hint(
-                    "A SQL_ASCII database takes any bytes for comments, defaults and definitions, and a backup is UTF-8. \
-                     Change what says it, or use pg_dump for this database.",
-                )
-                .because(error);
-            let oid = self.columns.iter().position(|name| name == "oid");
-            match oid.and_then(|oid| self.row.try_get(oid).ok().flatten()) {
-                Some(oid) => error.on(format!("object with OID {oid}")),
-                None => error,
-            }
+            Error::new(ErrorKind::Catalog, format!("column {at} cannot be read")).because(error)
         })
     }
 
     /// All values in order, for a query whose columns the caller did not name.
     pub fn values(&self) -> Result<Vec<Option<&str>>> {
-        let value = |at| {
-            self.row.try_get(at).map_err(|error| {
-                Error::new(ErrorKind::Catalog, format!("column {at} cannot be read")).because(error)
-            })
-        };
-        (0..self.row.len()).map(value).collect()
+        (0..self.row.len()).map(|at| self.value(at)).collect()
     }
 
     /// A value that is never NULL.
     pub fn text(&self, column: &str) -> Result<&str> {
         self.optional(column)?.ok_or_else(|| {
-            Error::new(ErrorKind::Catalog, format!("a catalog query returned NULL for {column}"))
+            let error = Error::new(ErrorKind::Catalog, format!("a catalog query returned NULL for {column}"));
+            match self.optional("oid") {
+                Ok(Some(oid)) => error.on(format!("object with OID {oid}")),
+                _ => error,
+            }
         })
     }
 

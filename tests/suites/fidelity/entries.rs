@@ -188,10 +188,13 @@ fn fields(entry: &Entry, names: &HashMap<u32, &str>) -> Vec<(Field, String)> {
 }
 
 /// The definition. The roles of a policy come in an order that means nothing: pg_dump's is the one in which the server
-/// finds them, which changes when any of them is altered.
+/// finds them, which changes when any of them is altered. What ours sets behind the search path is not in pg_dump's.
 fn definition(entry: &Entry) -> String {
+    const OURS: &str = "SET IntervalStyle = 'postgres';\nSET array_nulls = on;\nSET lc_monetary = 'C';\n";
     let text = entry.definition.clone().unwrap_or_default();
-    if entry.desc == "POLICY" {
+    if entry.desc == "SEARCHPATH" {
+        text.strip_suffix(OURS).unwrap_or(&text).to_owned()
+    } else if entry.desc == "POLICY" {
         sorted_list(&text, " TO ", &[" USING (", " WITH CHECK (", ";"])
     } else {
         text

@@ -10,9 +10,14 @@ use pg_archive::fingerprint::Fingerprint;
 use pgark_tests::postgres::client;
 use serde_json::Value;
 
-/// The settings that docs/format.md names, and the empty search path that regclass needs.
-const SETTINGS: &str = "set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres';
-set extra_float_digits = 3; set bytea_output = 'hex'; set client_encoding = 'UTF8'; set search_path = '';\n";
+/// The settings that the manifest names, and the empty search path that regclass needs.
+fn settings(manifest: &Value) -> anyhow::Result<String> {
+    let settings = manifest["server"]["text_settings"].as_object().context("the manifest has no settings")?;
+    let set = settings.iter().map(|(name, value)| {
+        Ok(format!("set {name} = '{}';\n", value.as_str().context("a setting is no text")?))
+    });
+    Ok(set.collect::<anyhow::Result<String>>()? + "set search_path = '';\n")
+}
 
 /// What a table of a manifest must be the same as.
 #[derive(Default)]
@@ -25,7 +30,7 @@ struct Wanted {
 /// Compares a database with a manifest. Returns how many tables were compared.
 pub(crate) fn must_match(url: &str, manifest: &Value) -> anyhow::Result<usize> {
     let wanted = wanted(manifest)?;
-    let mut script = SETTINGS.to_owned();
+    let mut script = settings(manifest)?;
     for (number, table) in wanted.values().enumerate() {
         let _ = writeln!(script, "\\echo {}\n{};", marker(number), table.copies.join(";\n"));
     }

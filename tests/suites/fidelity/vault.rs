@@ -76,15 +76,6 @@ impl Vault {
         Ok((output.status.code().context("pgark was killed")?, report["error"].take()))
     }
 
-    /// Tries to back a database up, and returns the error of the report.
-    pub(crate) fn refused_backup(&self, url: &str) -> anyhow::Result<Value> {
-        let output = self.pgark(&["backup"], &[("PGARK_DATABASE_URL", url)])?.output()?;
-        let report = String::from_utf8(output.stdout).context("the report is not UTF-8")?;
-        let mut report: Value = serde_json::from_str(&report).with_context(|| report.clone())?;
-        anyhow::ensure!(!output.status.success(), "the backup was not refused: {report}");
-        Ok(report["error"].take())
-    }
-
     /// Backs a database up with some flags.
     pub(crate) fn backup(&self, url: &str, flags: &[&str]) -> anyhow::Result<Value> {
         self.run(&[&["backup"], flags].concat(), &[("PGARK_DATABASE_URL", url)])

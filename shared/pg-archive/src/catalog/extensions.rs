@@ -130,11 +130,7 @@ pub fn config_tables(catalog: &Catalog) -> Vec<(DumpId, u32, String)> {
         .objects()
         .iter()
         .filter(|object| matches!(object.kind, Kind::Schema(_)))
-        .map(|object| {
-            let patterns = &catalog.selection.exclude_schemas;
-            let excluded = patterns.iter().any(|pattern| pattern.matches_schema(&object.name));
-            (object.address.oid, (object.dump, excluded))
-        })
+        .map(|object| (object.address.oid, (object.dump, catalog.excludes_schema(&object.name))))
         .collect();
     let mut tables = Vec::new();
     for (object, extension) in all(catalog) {

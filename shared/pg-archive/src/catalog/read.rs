@@ -1,38 +1,41 @@
 //! The order in which the families are read (`getSchemaData` in `src/bin/pg_dump/common.c`).
 
 use crate::Result;
-use crate::catalog::selection::Selection;
-use crate::catalog::{Catalog, Server};
+use crate::catalog::Catalog;
 use crate::catalog::{
-    aggregates, comments, constraints, extensions, functions, grants, indexes, large_objects, names, plain,
-    policies, rules, schemas, statistics, tables, triggers, types,
+    aggregates, comments, constraints, dangling, extensions, functions, grants, indexes, large_objects,
+    plain, policies, rules, schemas, statistics, tables, triggers, types,
 };
 use crate::session::Session;
 
 /// Reads the whole catalog. Extension membership and schemas come first, because what is dumped is decided
 /// by them; tables next, to lock them soon; everything that refers to tables and types after those.
-pub async fn catalog(session: &Session, server: Server, selection: Selection) -> Result<Catalog> {
-    names::check(session, &server.encoding).await?;
-    let mut catalog = Catalog::new(server, selection);
+///
+/// The catalog is the caller's, who can tell from it how far a failed reading came.
+pub async fn catalog(catalog: &mut Catalog, session: &Session) -> Result<()> {
     for row in session.rows("SELECT oid, rolname FROM pg_catalog.pg_roles").await? {
         catalog.roles.insert(row.number("oid")?, row.string("rolname")?);
     }
-    extensions::read(&mut catalog, session).await?;
-    schemas::read(&mut catalog, session).await?;
-    tables::read(&mut catalog, session).await?;
-    functions::read(&mut catalog, session).await?;
-    types::read(&mut catalog, session).await?;
-    aggregates::read(&mut catalog, session).await?;
-    plain::read(&mut catalog, session).await?;
-    grants::read(&mut catalog, session).await?;
-    indexes::read(&mut catalog, session).await?;
-    statistics::read(&mut catalog, session).await?;
-    constraints::read(&mut catalog, session).await?;
-    triggers::read(&mut catalog, session).await?;
-    rules::read(&mut catalog, session).await?;
-    policies::read(&mut catalog, session).await?;
-    large_objects::read(&mut catalog, session).await?;
-    grants::read_initial(&mut catalog, session).await?;
-    comments::read(&mut catalog, session).await?;
-    Ok(catalog)
+    if catalog.contradicts_itself {
+        dangling::note(catalog, session).await?;
+    }
+    extensions::read(catalog, session).await?;
+    schemas::read(catalog, session).await?;
+    tables::read(catalog, session).await?;
+    functions::read(catalog, session).await?;
+    types::read(catalog, session).await?;
+    aggregates::read(catalog, session).await?;
+    plain::read(catalog, session).await?;
+    grants::read(catalog, session).await?;
+    indexes::read(catalog, session).await?;
+    statistics::read(catalog, session).await?;
+    constraints::read(catalog, session).await?;
+    tables::keep_names_apart(catalog);
+    triggers::read(catalog, session).await?;
+    rules::read(catalog, session).await?;
+    policies::read(catalog, session).await?;
+    large_objects::read(catalog, session).await?;
+    grants::read_initial(catalog, session).await?;
+    comments::read(catalog, session).await?;
+    Ok(())
 }

@@ -72,7 +72,7 @@ pub async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
 /// Decides what is dumped of a schema and of what lies in it (`selectDumpableNamespace`).
 fn select(catalog: &Catalog, object: &mut Object, owner: u32) {
     let name = object.name.as_str();
-    let excluded = catalog.selection.exclude_schemas.iter().any(|pattern| pattern.matches_schema(name));
+    let excluded = catalog.excludes_schema(name);
     let contains = match name {
         _ if excluded => Parts::NONE,
         "pg_catalog" => Parts::GRANTS,

@@ -5,18 +5,26 @@
 //! the next host, where libpq stops.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::config::SslMode as DriverSslMode;
 use tokio_postgres::config::SslNegotiation;
 use tokio_postgres::error::SqlState;
 
+use super::dial::{Dial, Place};
 use super::error::{Error, ErrorKind, Failure};
 use super::lifetime::{self, Canceller};
 use super::target::{Endpoint, SessionAttributes, SslMode, Target};
 use super::tls::{self, Tls};
+use super::wire::{AboveTls, BeforeTls, CopyTag, Wire};
 use super::{Connection, classify, passfile, query};
+
+/// The `client_encoding` under which a server converts nothing. The driver asks for UTF8, and a database in an encoding
+/// that cannot be converted to that (`MULE_INTERNAL`) lets nobody in who asks for it (`InitializeClientEncoding` in
+/// `mbutils.c`).
+const NO_CONVERSION: &str = "SQL_ASCII";
 
 /// Opens a session, or says for every place why not.
 pub(super) async fn open(target: &Target) -> Result<Connection, Error> {
@@ -194,9 +202,17 @@ impl Attempt<'_> {
             Address::Tcp(_) | Address::Socket => self.endpoint.to_string(),
         };
         let limit = self.target.connect_timeout;
-        within(limit, self.start(&place, address, password, encrypted)).await.unwrap_or_else(|| {
+        let start = async {
+            let failure = match self.start(&place, address, password, encrypted, None).await {
+                Err(failure) if failure.sqlstate == Some(SqlState::FEATURE_NOT_SUPPORTED) => failure,
+                result => return result,
+            };
+            tracing::debug!(%place, cause = %failure.cause, "trying without a conversion of text");
+            self.start(&place, address, password, encrypted, Some(NO_CONVERSION)).await
+        };
+        within(limit, start).await.unwrap_or_else(|| {
             let cause = format!("no answer within {}", seconds(limit));
-            Err(failure(place, ErrorKind::Timeout, cause))
+            Err(failure(place.clone(), ErrorKind::Timeout, cause))
         })
     }
 
@@ -206,14 +222,25 @@ impl Attempt<'_> {
         address: &Address,
         password: Option<&str>,
         encrypted: bool,
+        startup_encoding: Option<&'static str>,
     ) -> Result<Connection, Failure> {
         let failed = |error: &tokio_postgres::Error| classify::failure(place.to_owned(), error);
-        let config = self.config(address, password, encrypted);
-        let (client, driver) =
-            config.connect(self.tls.connector.clone()).await.map_err(|error| failed(&error))?;
+        let dial = self.dial(address);
+        let config = self.config(password, encrypted);
+        let socket = dial.open().await.map_err(|error| classify::unreached(place.to_owned(), &error))?;
+        let copy_tag = CopyTag::default();
+        let stream = if encrypted {
+            BeforeTls::Bare(socket)
+        } else {
+            BeforeTls::Plain(Wire::new(socket, copy_tag.clone(), startup_encoding))
+        };
+        let tls =
+            AboveTls { tls: dial.tls(&self.tls.connector), copy_tag: copy_tag.clone(), startup_encoding };
+        let (client, driver) = config.connect_raw(stream, tls).await.map_err(|error| failed(&error))?;
         let closed = lifetime::drive(driver, place.to_owned());
         let probe = "SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.pg_is_in_recovery(), \
-                     pg_catalog.current_setting('transaction_read_only')";
+                     pg_catalog.current_setting('transaction_read_only'), \
+                     pg_catalog.set_config('client_encoding', pg_catalog.getdatabaseencoding(), false)";
         let row = query::single_row(&client, probe).await.map_err(|error| failed(&error))?;
         let column = |n: usize| row.get(n).cloned().flatten().unwrap_or_default();
         let server_version_num = column(0).parse().map_err(|_| {
@@ -224,12 +251,14 @@ impl Attempt<'_> {
         self.check_wish(place, in_recovery, read_only)?;
         let canceller = Canceller::new(
             client.cancel_token(),
+            dial,
             self.tls.connector.clone(),
             place,
             self.target.connect_timeout,
         );
         Ok(Connection {
             client,
+            copy_tag,
             canceller,
             closed,
             server_version_num,
@@ -254,23 +283,32 @@ impl Attempt<'_> {
         }
     }
 
-    /// The driver's settings for one address.
-    fn config(&self, address: &Address, password: Option<&str>, encrypted: bool) -> tokio_postgres::Config {
+    /// How an address is reached.
+    fn dial(&self, address: &Address) -> Dial {
+        let place = match (address, self.endpoint) {
+            (Address::Tcp(ip), endpoint) => Place::Tcp(SocketAddr::new(*ip, endpoint.port())),
+            (Address::Socket, endpoint) => Place::Unix(
+                PathBuf::from(endpoint.name().as_ref()).join(format!(".s.PGSQL.{}", endpoint.port())),
+            ),
+        };
+        Dial {
+            place,
+            host_name: self.endpoint.name().into_owned(),
+            keepalive: self.target.keepalive,
+            tcp_user_timeout: self.target.tcp_user_timeout,
+        }
+    }
+
+    /// The driver's settings.
+    fn config(&self, password: Option<&str>, encrypted: bool) -> tokio_postgres::Config {
         let target = self.target;
         let mut config = tokio_postgres::Config::new();
-        // The driver takes a host that begins with a slash for a socket directory.
-        config.host(self.endpoint.name());
-        if let Address::Tcp(ip) = address {
-            config.hostaddr(*ip);
-        }
         config
-            .port(self.endpoint.port())
             .user(&target.user)
             .dbname(&target.database)
             .application_name(&target.application_name)
             .channel_binding(target.channel_binding)
-            .ssl_mode(if encrypted { DriverSslMode::Require } else { DriverSslMode::Disable })
-            .keepalives(target.keepalive.enabled);
+            .ssl_mode(if encrypted { DriverSslMode::Require } else { DriverSslMode::Disable });
         if encrypted && target.tls.direct {
             config.ssl_negotiation(SslNegotiation::Direct);
         }
@@ -279,18 +317,6 @@ impl Attempt<'_> {
         }
         if let Some(options) = &target.options {
             config.options(options);
-        }
-        if let Some(timeout) = target.tcp_user_timeout {
-            config.tcp_user_timeout(timeout);
-        }
-        if let Some(idle) = target.keepalive.idle {
-            config.keepalives_idle(idle);
-        }
-        if let Some(interval) = target.keepalive.interval {
-            config.keepalives_interval(interval);
-        }
-        if let Some(count) = target.keepalive.count {
-            config.keepalives_retries(count);
         }
         config
     }

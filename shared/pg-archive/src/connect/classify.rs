@@ -65,10 +65,29 @@ fn server_hint(refusal: &DbError) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// Says why no server was reached at a place.
+pub(super) fn unreached(place: String, error: &io::Error) -> Failure {
+    let kind = io_kind(error.kind()).unwrap_or(ErrorKind::Other);
+    Failure { place, kind, cause: error.to_string(), hint: None, sqlstate: None }
+}
+
+fn io_kind(kind: io::ErrorKind) -> Option<ErrorKind> {
+    match kind {
+        // A socket file that is not there means the same as a port where nobody listens.
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::NotFound
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::AddrNotAvailable => Some(ErrorKind::Refused),
+        io::ErrorKind::TimedOut => Some(ErrorKind::Timeout),
+        _ => None,
+    }
+}
+
 fn driver(error: &tokio_postgres::Error) -> (ErrorKind, String, Option<String>) {
     let (summary, source) = (error.to_string(), error.source());
     let cause = source.map(ToString::to_string);
-    let io_kind = source.and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let io_error = source.and_then(|source| source.downcast_ref::<io::Error>());
     if summary.starts_with("error performing TLS handshake") {
         let cause = cause.unwrap_or(summary);
         let hint = tls_hint(&cause, source.and_then(rustls_error));
@@ -85,24 +104,16 @@ fn driver(error: &tokio_postgres::Error) -> (ErrorKind, String, Option<String>) 
         });
         return (ErrorKind::Authentication, cause, hint);
     }
-    let cause = cause.map_or(summary.clone(), |cause| match io_kind {
+    let cause = cause.map_or(summary.clone(), |cause| match io_error {
         Some(_) => cause,
         None => format!("{summary}: {cause}"),
     });
-    match io_kind {
-        // A socket file that is not there means the same as a port where nobody listens.
-        Some(
-            io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::NotFound
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::AddrNotAvailable,
-        ) => (ErrorKind::Refused, cause, None),
-        Some(io::ErrorKind::TimedOut) => (ErrorKind::Timeout, cause, None),
-        _ if error.is_closed() => {
+    match io_error.map(io::Error::kind).and_then(io_kind) {
+        Some(kind) => (kind, cause, None),
+        None if error.is_closed() => {
             (ErrorKind::Other, "the server closed the connection before the session began".to_owned(), None)
         }
-        _ => (ErrorKind::Other, cause, None),
+        None => (ErrorKind::Other, cause, None),
     }
 }
 

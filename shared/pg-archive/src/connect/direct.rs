@@ -25,9 +25,10 @@ pub struct ServerIdentity {
 impl ServerIdentity {
     /// Asks the server behind a connection.
     pub async fn read(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        // The start is read as a number, because its text depends on the session's time zone.
+        // The start is read as the bytes that it is made of: its text, and that of a number made of it, depend on
+        // settings, which a database or a role may have of its own.
         let sql = "SELECT pg_catalog.pg_backend_pid(), \
-                   pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()), \
+                   pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_postmaster_start_time()), 'hex'), \
                    pg_catalog.pg_is_in_recovery(), pg_catalog.host(pg_catalog.inet_server_addr())";
         let mut columns = single_row(client, sql).await?.into_iter();
         let mut next = || columns.next().flatten();

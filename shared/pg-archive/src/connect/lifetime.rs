@@ -3,21 +3,20 @@
 //! The driving task ends when the client is dropped or the connection breaks; it is never left behind.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_postgres::error::{DbError, Severity, SqlState};
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{AsyncMessage, CancelToken, Socket};
+use tokio_postgres::{AsyncMessage, CancelToken};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::attempt::{seconds, within};
 use super::classify;
+use super::dial::Dial;
 use super::error::{Error, ErrorKind};
 use crate::server_words::{Rows, said};
-
-type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// How long to wait for the reason after the client learnt that the connection is gone. The task that knows it needs
 /// no more than its next turn.
@@ -28,20 +27,29 @@ const REASON_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Closed {
     end: watch::Receiver<Option<End>>,
     place: Arc<str>,
+    about: About,
 }
+
+/// What the statements are about, for what the server says meanwhile.
+type About = Arc<Mutex<Option<String>>>;
 
 /// The error that ended a connection; none if the client was dropped.
 type End = Option<Arc<tokio_postgres::Error>>;
 
 /// Spawns the task that moves messages between client and server.
-pub(super) fn drive(mut driver: tokio_postgres::Connection<Socket, Stream>, place: String) -> Closed {
+pub(super) fn drive<S, T>(mut driver: tokio_postgres::Connection<S, T>, place: String) -> Closed
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (sender, end) = watch::channel(None);
     let place: Arc<str> = place.into();
-    let closed = Closed { end, place: Arc::clone(&place) };
+    let about = About::default();
+    let closed = Closed { end, place: Arc::clone(&place), about: Arc::clone(&about) };
     tokio::spawn(async move {
         let end = loop {
             match poll_fn(|context| driver.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notice(notice))) => log(&notice, &place),
+                Some(Ok(AsyncMessage::Notice(notice))) => log(&notice, &place, &about),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => break Some(Arc::new(error)),
                 None => break None,
@@ -53,16 +61,23 @@ pub(super) fn drive(mut driver: tokio_postgres::Connection<Socket, Stream>, plac
     closed
 }
 
-fn log(notice: &DbError, place: &str) {
+fn log(notice: &DbError, place: &str, about: &About) {
     let message = said(notice, Rows::Read).message;
+    let about = about.lock().unwrap_or_else(PoisonError::into_inner);
+    let object = about.as_deref();
     if notice.parsed_severity() == Some(Severity::Warning) {
-        tracing::warn!(place, "server: {message}");
+        tracing::warn!(place, object, "server: {message}");
     } else {
-        tracing::debug!(place, "server: {message}");
+        tracing::debug!(place, object, "server: {message}");
     }
 }
 
 impl Closed {
+    /// Says what the next statements are about: the server's warnings do not name it.
+    pub fn about(&self, object: String) {
+        *self.about.lock().unwrap_or_else(PoisonError::into_inner) = Some(object);
+    }
+
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.end.borrow().is_some()
@@ -124,6 +139,7 @@ impl std::fmt::Debug for Closed {
 #[derive(Clone)]
 pub struct Canceller {
     token: CancelToken,
+    dial: Arc<Dial>,
     connector: MakeRustlsConnect,
     place: Arc<str>,
     limit: Option<Duration>,
@@ -132,23 +148,26 @@ pub struct Canceller {
 impl Canceller {
     pub(super) fn new(
         token: CancelToken,
+        dial: Dial,
         connector: MakeRustlsConnect,
         place: &str,
         limit: Option<Duration>,
     ) -> Self {
-        Self { token, connector, place: place.into(), limit }
+        Self { token, dial: Arc::new(dial), connector, place: place.into(), limit }
     }
 
     /// Sends a cancel request over a connection of its own, encrypted if the session is. The server does not say
     /// whether there was anything to cancel (PostgreSQL manual, chapter 55.2.8).
     pub async fn cancel(&self) -> Result<(), Error> {
-        let sent = within(self.limit, self.token.cancel_query(self.connector.clone())).await;
-        let (kind, cause) = match sent {
+        let send = async {
+            let unreached = |error| classify::unreached(String::new(), &error);
+            let socket = self.dial.open().await.map_err(unreached)?;
+            let sent = self.token.cancel_query_raw(socket, self.dial.tls(&self.connector)).await;
+            sent.map_err(|error| classify::failure(String::new(), &error))
+        };
+        let (kind, cause) = match within(self.limit, send).await {
             Some(Ok(())) => return Ok(()),
-            Some(Err(error)) => {
-                let failure = classify::failure(String::new(), &error);
-                (failure.kind, failure.cause)
-            }
+            Some(Err(failure)) => (failure.kind, failure.cause),
             None => (ErrorKind::Timeout, format!("no answer within {}", seconds(self.limit))),
         };
         let hint = "The query may still be running; ending the session stops it at its next step.";

@@ -33,6 +33,8 @@ pub struct DataFile {
     pub label: String,
     /// What it holds.
     pub rows: Rows,
+    /// The table that its session must lock to read it, quoted; none for large objects.
+    pub relation: Option<String>,
     /// The COPY statement that reads it.
     pub copy: String,
     /// Bytes on disk that it covers.
@@ -55,6 +57,7 @@ pub(super) fn plan(catalog: &Catalog, options: &DumpOptions) -> Vec<DataFile> {
                     name: range.file_name(),
                     label: format!("large objects {} to {}", range.first_oid, range.last_oid),
                     rows: Rows::LargeObjects { data: object.id },
+                    relation: None,
                     copy: range.copy_statement(),
                     bytes_estimate: large_objects::CHUNK_BYTES,
                 });
@@ -73,7 +76,7 @@ fn table_files(
     options: &DumpOptions,
     files: &mut Vec<DataFile>,
 ) {
-    let (schema, name) = (catalog.schema_name(object), &object.name);
+    let (schema, name) = (catalog.readable(catalog.schema_name(object)), catalog.readable(&object.name));
     let pages = table.heap_bytes.div_ceil(u64::from(catalog.server.block_bytes.max(1)));
     // Before 14 a range of pages is found by reading the whole table (TID Range Scan came with 14).
     let by_range = catalog.server.version_num >= 140_000
@@ -81,7 +84,7 @@ fn table_files(
         && table.filter.is_none();
     let wanted = if by_range { table.total_bytes.div_ceil(options.chunk_bytes.max(1)) } else { 1 };
     let count = wanted.clamp(1, pages.max(1)).min(9999);
-    let label = format!("table {}", catalog.qualified(object));
+    let label = format!("table {}", catalog.readable(&catalog.qualified(object)));
     for chunk in 0..count {
         let number = (count > 1).then(|| u32::try_from(chunk + 1).unwrap_or(u32::MAX));
         let range = (count > 1).then(|| {
@@ -91,9 +94,10 @@ fn table_files(
             (from, to)
         });
         files.push(DataFile {
-            name: (options.table_file)(schema, name, number),
+            name: (options.table_file)(&schema, &name, number),
             label: label.clone(),
             rows: Rows::Table { table: object.id, chunk: number },
+            relation: Some(catalog.qualified(object)),
             copy: copy_statement(catalog, object, table, range),
             bytes_estimate: table.total_bytes / count,
         });

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::catalog::Server;
+use crate::catalog::{Server, tables};
 use crate::connect::{self, ServerIdentity, Target};
+use crate::dump::turns;
 use crate::session::Session;
+use crate::text_settings::TextForm;
 use crate::{Error, ErrorKind, Result};
 
 /// The newest server that this version was tested against. Newer ones work as far as the census says so.
@@ -39,42 +41,63 @@ pub(super) struct Coordinator {
     pub(super) warnings: Vec<String>,
 }
 
-/// The settings that every session of a dump has, whatever the role or the database was configured with
-/// (`setup_connection` in `pg_dump.c`): they fix the text of every value, leave no room for other objects of the same
-/// name, and make the server refuse to filter rows by row security instead of doing so silently. Text is UTF-8, but for
-/// a database that never said what its bytes mean: those are kept as they are.
-fn settings(version_num: u32, lock_timeout: Duration) -> String {
-    let mut sql = format!(
-        "SELECT pg_catalog.set_config('client_encoding', CASE pg_catalog.getdatabaseencoding() \
-         WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END, false); SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
-         SET extra_float_digits = 3; SET bytea_output = 'hex'; SET standard_conforming_strings = on; \
-         SET quote_all_identifiers = off; SET synchronize_seqscans = off; SET row_security = off; \
-         SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = {}; \
-         SELECT pg_catalog.set_config('search_path', '', false); \
-         SELECT pg_catalog.set_config(name, 'view, foreign-table', false) FROM pg_catalog.pg_settings \
-         WHERE name = 'restrict_nonsystem_relation_kind';",
-        lock_timeout.as_millis()
-    );
-    if version_num >= 140_000 {
-        sql.push_str(" SET idle_session_timeout = 0;");
-    }
-    if version_num >= 170_000 {
-        sql.push_str(" SET transaction_timeout = 0;");
-    }
-    sql
+/// Opens a session with the settings of a dump, whatever the role or the database was configured with: they fix the text
+/// of every value, leave no room for other objects of the same name, and make the server refuse to filter rows by row
+/// security instead of doing so silently.
+async fn open(target: &Target, form: &TextForm, lock_timeout: Duration) -> Result<Session> {
+    let session = Session::open(target).await?;
+    let settings = form.reading(lock_timeout.as_millis());
+    session.execute(&settings).await.map_err(|error| error.on("the settings of the session"))?;
+    Ok(session)
 }
 
-/// Opens a session with the settings of a dump.
-async fn open(target: &Target, lock_timeout: Duration) -> Result<Session> {
-    let session = Session::open(target).await?;
-    session.execute(&settings(session.version_num(), lock_timeout)).await?;
-    Ok(session)
+/// Begins the transaction of the coordinator.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+/// Takes the snapshot, and says what it was taken of.
+async fn look(session: &Session, form: &TextForm) -> Result<(Server, Snapshot)> {
+    let row = session
+        .row(
+            "SELECT pg_catalog.pg_export_snapshot() AS exported, pg_catalog.pg_current_snapshot() AS transactions, \
+             pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_database() AS database, \
+             pg_catalog.current_setting('server_version') AS version, \
+             pg_catalog.to_char(pg_catalog.statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS taken_at, \
+             pg_catalog.current_setting('block_size') AS block_size, \
+             pg_catalog.pg_encoding_to_char(d.encoding) AS encoding, \
+             pg_catalog.pg_client_encoding() AS client_encoding, d.datcollate, d.datctype, \
+             pg_catalog.to_json(d)->>'datlocprovider' AS provider \
+             FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
+        )
+        .await?;
+    let in_recovery = row.flag("in_recovery")?;
+    let server = Server {
+        version_num: session.version_num(),
+        version: row.string("version")?,
+        database: row.string("database")?,
+        encoding: row.string("encoding")?,
+        text_settings: form.recorded(row.text("client_encoding")?),
+        client_encoding: row.string("client_encoding")?,
+        archive_settings: form.for_readers_of_the_archive(),
+        collation: row.optional_string("datcollate")?,
+        ctype: row.optional_string("datctype")?,
+        locale_provider: row.optional("provider")?.map(|letter| provider(letter).to_owned()),
+        system_identifier: system_identifier(session).await?,
+        block_bytes: row.number("block_size")?,
+        in_recovery,
+    };
+    let snapshot = Snapshot {
+        exported: row.string("exported")?,
+        transactions: row.string("transactions")?,
+        taken_at: row.string("taken_at")?,
+        wal_lsn: wal_position(session, in_recovery).await?,
+    };
+    Ok((server, snapshot))
 }
 
 impl Coordinator {
     /// Opens the session, makes sure that it is a direct one, and takes the snapshot.
-    pub(super) async fn open(target: &Target, lock_timeout: Duration) -> Result<Self> {
-        let session = open(target, lock_timeout).await?;
+    pub(super) async fn open(target: &Target, form: &TextForm, lock_timeout: Duration) -> Result<Self> {
+        let session = open(target, form, lock_timeout).await?;
         refuse_indirect(target, &session).await?;
         let identity = session.identity().await?;
         let version_num = session.version_num();
@@ -93,48 +116,35 @@ impl Coordinator {
                  tested with; the census decides whether every object could be dumped"
             ));
         }
-        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-        let row = session
-            .row(
-                "SELECT pg_catalog.pg_export_snapshot() AS exported, pg_catalog.pg_current_snapshot() AS transactions, \
-                 pg_catalog.pg_is_in_recovery() AS in_recovery, pg_catalog.current_database() AS database, \
-                 pg_catalog.current_setting('server_version') AS version, \
-                 pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS taken_at, \
-                 pg_catalog.current_setting('block_size') AS block_size, \
-                 pg_catalog.pg_encoding_to_char(d.encoding) AS encoding, d.datcollate, d.datctype, \
-                 pg_catalog.to_json(d)->>'datlocprovider' AS provider \
-                 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
-            )
-            .await?;
-        let in_recovery = row.flag("in_recovery")?;
-        let server = Server {
-            version_num,
-            version: row.string("version")?,
-            database: row.string("database")?,
-            encoding: row.string("encoding")?,
-            collation: row.optional_string("datcollate")?,
-            ctype: row.optional_string("datctype")?,
-            locale_provider: row.optional("provider")?.map(|letter| provider(letter).to_owned()),
-            system_identifier: system_identifier(&session).await?,
-            block_bytes: row.number("block_size")?,
-            in_recovery,
-        };
-        let snapshot = Snapshot {
-            exported: row.string("exported")?,
-            transactions: row.string("transactions")?,
-            taken_at: row.string("taken_at")?,
-            wal_lsn: wal_position(&session, in_recovery).await?,
-        };
+        session.execute(BEGIN).await?;
+        let (server, snapshot) = look(&session, form).await?;
         Ok(Self { session, identity, server, snapshot, warnings })
     }
 
+    /// Gives the snapshot up and takes another, with locks on these tables before it. `LOCK` as the first statement takes
+    /// no snapshot (manual, "Data Consistency Checks at the Application Level"), so nobody can have changed such a table
+    /// in between. A table that is gone is no matter: the new catalog does not have it either.
+    pub(super) async fn renew(&mut self, form: &TextForm, before: &[String]) -> Result<()> {
+        self.session.execute("ROLLBACK").await?;
+        self.session.execute(BEGIN).await?;
+        tables::lock_before(before, &self.session).await?;
+        (self.server, self.snapshot) = look(&self.session, form).await?;
+        Ok(())
+    }
+
     /// A session that sees the same snapshot.
-    pub(super) async fn join(&self, target: &Target, lock_timeout: Duration) -> Result<Session> {
-        let session = open(target, lock_timeout).await?;
+    pub(super) async fn join(
+        &self,
+        target: &Target,
+        form: &TextForm,
+        lock_timeout: Duration,
+    ) -> Result<Session> {
+        let session = open(target, form, lock_timeout).await?;
         connect::check_same_server(target, &self.identity, &session.identity().await?)?;
         let import = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET TRANSACTION SNAPSHOT {}",
-            crate::quote::literal(&self.snapshot.exported)
+            "{BEGIN}; SET TRANSACTION SNAPSHOT {}; {}",
+            crate::quote::literal(&self.snapshot.exported),
+            turns::BEFORE_ALL
         );
         session.execute(&import).await.map_err(|error| {
             error.on(format!("snapshot {}", self.snapshot.exported)).hint(

@@ -29,7 +29,7 @@ pub fn superuser(text: &str) -> Option<String> {
 /// # Errors
 /// When the connection is lost.
 pub async fn apply_roles(session: &Session, text: &str, superuser: &str) -> Result<Vec<String>> {
-    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
+    session.execute("SET standard_conforming_strings = on").await?;
     let mut failures = Vec::new();
     for statement in Statement::all(text).iter().filter(|statement| makes_role(&statement.about, superuser)) {
         match session.execute(&statement.sql).await {

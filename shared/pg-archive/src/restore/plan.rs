@@ -10,8 +10,8 @@
 //! - Privileges are granted one by one, in the archive's order: `GRANT` by another role than the owner needs grants that
 //!   the archive names before it, not as dependencies.
 //! - Rows of extensions' configuration tables come before all other rows.
-//! - Whatever takes a strong lock on a table does not run beside anything else on this table or its partitions, so
-//!   that sessions neither wait for each other nor deadlock. Building indexes only shares the table.
+//! - Whatever takes a strong lock on a table does not run beside anything else on this table or its partitions (the
+//!   attachment of an index: on its table and on that of the partition), so that sessions neither wait for each other nor deadlock. Building indexes only shares the table.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,8 @@ use crate::catalog::DumpId;
 use crate::quote;
 use crate::toc::{Entry, Section};
 
-/// The tasks of a restore. Places are those of the entries; the last task stands for no entry: it is done when all data is.
+/// The tasks of a restore. Places are those of the entries; the last two tasks stand for no entry: that all data is loaded,
+/// and that all is loaded which may end up in other tables than its own.
 pub(super) fn plan(entries: &[Entry], wanted: &[Wanted], options: &RestoreOptions) -> Vec<Task> {
     let runs_first = runs_first(entries);
     let relations = Relations::new(entries);
@@ -52,6 +53,7 @@ pub(super) fn plan(entries: &[Entry], wanted: &[Wanted], options: &RestoreOption
     }
     let data = entries.iter().enumerate().filter(|(_, entry)| entry.section == Section::Data);
     tasks.push(Task { after: data.map(|(index, _)| index).collect(), ..idle_task(Pass::Main) });
+    tasks.push(Task { after: relations.loaded_through_root, ..idle_task(Pass::Main) });
     tasks
 }
 
@@ -81,6 +83,13 @@ fn runs_first(entries: &[Entry]) -> Vec<bool> {
         early && pass(entry) == Pass::Main
     });
     runs_first.collect()
+}
+
+/// Each once.
+fn once(mut relations: Vec<usize>) -> Vec<usize> {
+    relations.sort_unstable();
+    relations.dedup();
+    relations
 }
 
 fn idle_task(pass: Pass) -> Task {
@@ -123,12 +132,14 @@ fn task(
     }
     match (entry.section, task.pass) {
         (Section::PostData, Pass::Main) => {
-            let family = relations.family(&relations.touched(entries, index));
+            let family = relations.locked(entries, index);
             let data = relations.data(&family);
             task.weight = data.iter().map(bytes_of).sum();
             if is_early(entry) {
                 task.after.extend(data);
-                task.after.extend(&relations.loaded_through_root);
+                if !relations.loaded_through_root.is_empty() {
+                    task.after.push(all_data_done + 1);
+                }
             } else {
                 task.after.push(all_data_done);
             }
@@ -156,6 +167,8 @@ struct Relations {
     by_id: HashMap<DumpId, usize>,
     /// Partitions and inheriting tables.
     children: HashMap<usize, Vec<usize>>,
+    /// The relations among the dependencies of each entry.
+    direct: Vec<Vec<usize>>,
     /// Entries that hold a table's rows.
     data: HashMap<usize, Vec<usize>>,
     /// Entries whose rows may end up in other tables than their own.
@@ -166,11 +179,21 @@ struct Relations {
 impl Relations {
     fn new(entries: &[Entry]) -> Self {
         let by_id = entries.iter().enumerate().map(|(index, entry)| (entry.id, index)).collect();
+        let mut relations = Self {
+            by_id,
+            children: HashMap::new(),
+            direct: Vec::new(),
+            data: HashMap::new(),
+            loaded_through_root: Vec::new(),
+            tables: HashMap::new(),
+        };
+        let direct = entries.iter().map(|entry| {
+            relations.dependencies(entry).into_iter().filter(|index| is_relation(&entries[*index])).collect()
+        });
+        relations.direct = direct.collect();
         let tables = entries.iter().enumerate().filter(|(_, entry)| entry.desc == "TABLE");
-        let tables =
+        relations.tables =
             tables.map(|(index, entry)| ((entry.schema.clone(), entry.tag.clone()), index)).collect();
-        let (children, data) = (HashMap::new(), HashMap::new());
-        let mut relations = Self { by_id, children, data, loaded_through_root: Vec::new(), tables };
         for (index, entry) in entries.iter().enumerate() {
             let tables = relations.dependencies(entry);
             let tables = tables.into_iter().filter(|table| entries[*table].desc == "TABLE");
@@ -213,16 +236,25 @@ impl Relations {
     /// The relations that a statement locks: those it depends on, and those of the index, trigger or constraint
     /// that it depends on.
     fn touched(&self, entries: &[Entry], index: usize) -> Vec<usize> {
-        let mut touched = Vec::new();
+        let mut touched = self.direct[index].clone();
         for dependency in self.dependencies(&entries[index]) {
-            if is_relation(&entries[dependency]) {
-                touched.push(dependency);
-            } else if entries[dependency].section == Section::PostData {
-                let further = self.dependencies(&entries[dependency]);
-                touched.extend(further.into_iter().filter(|index| is_relation(&entries[*index])));
+            if entries[dependency].section == Section::PostData {
+                touched.extend(&self.direct[dependency]);
             }
         }
         touched
+    }
+
+    /// What a statement behind the data locks. An index of a partition depends on that of the root, but is made on its own
+    /// table alone, and an attachment locks the two tables and no other partition: with all of them in each, the plan
+    /// would grow with the square of their number.
+    fn locked(&self, entries: &[Entry], index: usize) -> Vec<usize> {
+        let (direct, desc) = (&self.direct[index], entries[index].desc.as_str());
+        match desc {
+            "INDEX ATTACH" => once(self.touched(entries, index)),
+            "INDEX" | "CONSTRAINT" | "STATISTICS" if !direct.is_empty() => self.family(direct),
+            _ => self.family(&self.touched(entries, index)),
+        }
     }
 
     /// Relations with all their partitions and inheriting tables, each once.

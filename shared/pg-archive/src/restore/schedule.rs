@@ -106,6 +106,7 @@ pub(super) struct Schedule {
     left_out: BTreeMap<usize, Option<usize>>,
     /// Whether one task that is given up ends everything: then none is kept for later.
     strict: bool,
+    circular: Vec<usize>,
 }
 
 impl Schedule {
@@ -131,6 +132,7 @@ impl Schedule {
             aside: BTreeSet::new(),
             left_out: BTreeMap::new(),
             strict,
+            circular: Vec::new(),
         };
         let free =
             (0..schedule.tasks.len()).filter(|index| schedule.tasks[*index].after.is_empty()).collect();
@@ -159,9 +161,14 @@ impl Schedule {
             else {
                 return Next::Finished;
             };
-            tracing::warn!(task = index, "entries depend on each other in a circle: going by their order");
+            self.circular.push(index);
             self.make_ready(vec![index]);
         }
+    }
+
+    /// The tasks that waited for each other in a circle, and were taken in their order.
+    pub(super) fn circular(&self) -> &[usize] {
+        &self.circular
     }
 
     /// Tells that a running task is done.

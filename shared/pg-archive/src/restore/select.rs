@@ -3,19 +3,24 @@
 //! was asked for would silently be another.
 //!
 //! Where `pg_restore --table` takes a table's definition and rows alone, this takes the table whole: what belongs to it
-//! ([`belonging`]), and what it needs and the target lacks ([`needs`]).
+//! ([`belonging`]), and what it needs and the target lacks ([`needs`]). What the target has that belongs to somebody
+//! else stays as it is ([`others`]).
 
 use super::options::{Content, RestoreOptions};
 use super::schedule::Pass;
 use crate::catalog::selection::NamePattern;
-use crate::toc::{Entry, Section, settings};
+use crate::encodings::readable;
+use crate::toc::settings::{self, Settings};
+use crate::toc::{Entry, Section};
 use crate::{Error, ErrorKind, Result};
 
 mod belonging;
 mod needs;
+mod others;
 
 use belonging::{Relations, is_relation};
 pub(super) use needs::Needed;
+pub(super) use others::{Kept, is_made_by_initdb};
 
 /// What to do about an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub(super) struct Selection {
     pub(super) wanted: Vec<Wanted>,
     /// What came or went because something else needs it.
     pub(super) needed: Needed,
+    /// What stays as the target has it.
+    pub(super) kept: Vec<(usize, Kept)>,
 }
 
 /// What to do about each entry.
@@ -48,6 +55,7 @@ pub(super) fn select(entries: &[Entry], options: &RestoreOptions) -> Result<Sele
         tables: Patterns::parse("table", &options.tables)?,
         excluded_schemas: Patterns::parse("schema", &options.exclude_schemas)?,
         excluded_tables: Patterns::parse("table", &options.exclude_tables)?,
+        encoding: Settings::of(entries)?.encoding,
     };
     let relations = Relations::new(entries);
     let chosen = filters.choose(entries, &relations);
@@ -59,11 +67,14 @@ pub(super) fn select(entries: &[Entry], options: &RestoreOptions) -> Result<Sele
         if passes { parts(entry, options.content) } else { Wanted::default() }
     };
     let choose = |index: usize| if chosen[index] { wanted(index) } else { Wanted::default() };
-    let mut selection =
-        Selection { wanted: (0..entries.len()).map(choose).collect(), needed: Needed::default() };
+    let wanted_first = (0..entries.len()).map(choose).collect();
+    let mut selection = Selection { wanted: wanted_first, needed: Needed::default(), kept: Vec::new() };
     if let Some(present) = options.present.as_ref().filter(|_| !filters.are_none()) {
         let excluded = filters.excluded(entries);
         needs::complete(entries, &relations, present, &excluded, &wanted, &mut selection);
+    }
+    if let Some(present) = &options.present {
+        others::keep(entries, present, options, &mut selection);
     }
     Ok(selection)
 }
@@ -141,6 +152,8 @@ struct Filters {
     tables: Patterns,
     excluded_schemas: Patterns,
     excluded_tables: Patterns,
+    /// Of the entries' texts. Patterns are for what people read in them.
+    encoding: String,
 }
 
 impl Filters {
@@ -165,7 +178,7 @@ impl Filters {
             .iter()
             .enumerate()
             .map(|(index, entry)| {
-                let owners = relations.owners(entries, index);
+                let owners = relations.owners(index);
                 if is_relation(entry) {
                     of_relations[index]
                 } else if owners.is_empty() {
@@ -187,12 +200,14 @@ impl Filters {
 
     /// Whether an entry is named by what is to be taken.
     fn takes(&mut self, entry: &Entry) -> bool {
-        let schema = entry.schema.as_deref().unwrap_or_default();
-        let in_schema = self.schemas.are_none() || self.schemas.any(|pattern| pattern.matches_schema(schema));
+        let schema = readable(entry.schema.as_deref().unwrap_or_default(), &self.encoding);
+        let in_schema =
+            self.schemas.are_none() || self.schemas.any(|pattern| pattern.matches_schema(&schema));
         if self.tables.are_none() {
             return in_schema;
         }
-        in_schema && is_named(entry) && self.tables.any(|pattern| pattern.matches(schema, &entry.tag))
+        let tag = readable(&entry.tag, &self.encoding);
+        in_schema && is_named(entry) && self.tables.any(|pattern| pattern.matches(&schema, &tag))
     }
 
     /// Which entries are named by what is to be left out.
@@ -202,9 +217,10 @@ impl Filters {
                 "SCHEMA" => entry.tag.as_str(),
                 _ => entry.schema.as_deref().unwrap_or_default(),
             };
-            let by_schema = self.excluded_schemas.any(|pattern| pattern.matches_schema(schema));
+            let (schema, tag) = (readable(schema, &self.encoding), readable(&entry.tag, &self.encoding));
+            let by_schema = self.excluded_schemas.any(|pattern| pattern.matches_schema(&schema));
             let by_table =
-                is_named(entry) && self.excluded_tables.any(|pattern| pattern.matches(schema, &entry.tag));
+                is_named(entry) && self.excluded_tables.any(|pattern| pattern.matches(&schema, &tag));
             by_schema || by_table
         });
         excluded.collect()

@@ -4,7 +4,7 @@
 //! `ExecuteSimpleCommands` of `pg_backup_db.c`, only single and double quotes are understood: no dollar quotes, no
 //! comments. A statement must fit in memory, and no more than one batch is held.
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, raw_text};
 
 /// A batch is sent when it is this long.
 const BATCH_BYTES: usize = 1 << 20;
@@ -72,8 +72,7 @@ impl SqlText {
         let rest = self.buffer.split_off(self.whole);
         let batch = std::mem::replace(&mut self.buffer, rest);
         self.whole = 0;
-        String::from_utf8(batch)
-            .map_err(|error| Error::new(ErrorKind::Archive, "holds SQL that is not UTF-8").because(error))
+        Ok(raw_text::decode(&batch).into_owned())
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::fmt::Write as _;
 
+use super::older;
 use super::options::RestoreOptions;
+use super::present::Present;
 use super::select::Wanted;
 use crate::quote::{identifier, literal, qualified};
 use crate::toc::Entry;
 use crate::toc::settings::Settings;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, text_settings};
 
 /// The kinds whose owner is set by their name alone.
 const OWNED_BY_NAME: &[&str] = &[
@@ -58,23 +60,13 @@ const WITHOUT_OWNER: &[&str] = &[
     "TRANSFORM",
 ];
 
-/// Sets a new session up. Time-outs of versions to come, or of later ones than the server's, are not asked for by
-/// name. Text forms that input depends on are those that data is dumped with.
+/// Sets a new session up: what input depends on, then what was asked for, then what the archive says itself.
 pub(super) fn session_setup(settings: &Settings, extra: &[(String, String)]) -> String {
     let strings = if settings.standard_conforming_strings { "on" } else { "off" };
     let mut sql = format!(
-        "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN \
-         ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout', \
-         'idle_session_timeout');\n\
-         SET client_encoding = {};\n\
-         SET standard_conforming_strings = {strings};\n\
-         SET escape_string_warning = off;\n\
-         SET check_function_bodies = false;\n\
-         SET xmloption = content;\n\
-         SET client_min_messages = warning;\n\
-         SET row_security = off;\n\
-         SET DateStyle = ISO;\n\
-         SET IntervalStyle = postgres;\n",
+        "SELECT pg_catalog.set_config('search_path', '', false);\n{}SET client_encoding = {};\n\
+         SET standard_conforming_strings = {strings};\n",
+        text_settings::writing(),
         literal(&settings.encoding)
     );
     for (name, value) in extra {
@@ -131,22 +123,30 @@ fn changed<'a>(have: &mut Option<String>, want: Option<&'a str>) -> Option<&'a s
     Some(want)
 }
 
-/// What makes an entry, and gives it to its owner.
+/// What makes an entry, takes back what the target gave on it of itself, and gives it to its owner.
 pub(super) fn create(entry: &Entry, options: &RestoreOptions) -> Result<String> {
-    let definition = entry.definition.as_deref().unwrap_or_default();
+    let version_num = options.present.as_ref().map_or(0, Present::version_num);
+    let in_its_words = older::in_its_words(version_num, entry).map(|(text, _)| text);
+    let definition = in_its_words.as_deref().or(entry.definition.as_deref()).unwrap_or_default();
     if entry.desc == "MATERIALIZED VIEW DATA" {
         // It runs as the view's owner, and shows what this role may see. Under `row_security = off` it would fail.
         return Ok(format!("SET LOCAL row_security = on;\n{definition}"));
     }
+    // A comment stands for the schema that every database has.
+    let is_made = !definition.starts_with("--");
+    let privileges = match &options.present {
+        Some(present) if is_made && !options.leave_out.privileges => present.take_back(entry)?,
+        _ => String::new(),
+    };
     if options.leave_out.owners {
-        // Old archives name the owner in CREATE SCHEMA. A comment stands for the schema that every database has.
-        if entry.desc == "SCHEMA" && !definition.starts_with("--") {
-            return Ok(format!("CREATE SCHEMA {};\n", identifier(&entry.tag)));
+        // Old archives name the owner in CREATE SCHEMA.
+        if entry.desc == "SCHEMA" && is_made {
+            return Ok(format!("CREATE SCHEMA {};\n{privileges}", identifier(&entry.tag)));
         }
-        return Ok(definition.to_owned());
+        return Ok(format!("{definition}{privileges}"));
     }
     let owner = alter_owner(entry)?;
-    Ok(format!("{definition}\n{}", owner.unwrap_or_default()))
+    Ok(format!("{definition}\n{privileges}{}", owner.unwrap_or_default()))
 }
 
 /// `TRUNCATE` of a table that this restore has made itself, before its only data file. There is nothing in it, but a

@@ -148,6 +148,7 @@ impl<S: ArchiveSource> Worker<S> {
     }
 
     async fn execute(&self, entry: &Entry, sql: &str) -> Result<()> {
+        self.session.about(entry.label());
         let quotable = !is_secret(entry);
         let result =
             if quotable { self.session.execute(sql).await } else { self.session.execute_unlogged(sql).await };

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::write::{FORMAT_IN_DIRECTORY, INT_BYTES};
 use super::{CalendarTime, Entry, Header, Section};
 use crate::catalog::{Address, DumpId};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, raw_text};
 
 /// The head versions (minor numbers of 1.x) that are read. 1.12 came with 9.0, 1.16 is 17's and 18's.
 const HEAD_MINORS: std::ops::RangeInclusive<u8> = 12..=16;
@@ -188,21 +188,18 @@ impl<'a> Reader<'a> {
         self.text()?.ok_or_else(|| self.damaged(absent))
     }
 
-    /// `ReadStr`: `None` for the length -1.
+    /// `ReadStr`: `None` for the length -1. The bytes are in the encoding that the archive names.
     fn text(&mut self) -> Result<Option<String>> {
         let length = self.int()?;
         if length == -1 {
             return Ok(None);
         }
         let length = usize::try_from(length).map_err(|_| self.damaged("a length below -1"))?;
-        let text = std::str::from_utf8(self.take(length)?).map_err(|_| {
-            self.damaged("text that is not UTF-8")
-                .hint("Archives in other encodings are restored with pg_restore.")
-        })?;
-        if text.contains('\0') {
+        let bytes = self.take(length)?;
+        if bytes.contains(&0) {
             return Err(self.damaged("a zero byte within text"));
         }
-        Ok(Some(text.to_owned()))
+        Ok(Some(raw_text::decode(bytes).into_owned()))
     }
 
     fn number<T: TryFrom<i64>>(&mut self, what: &str) -> Result<T> {

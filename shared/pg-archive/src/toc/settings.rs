@@ -11,17 +11,18 @@ use crate::{Error, ErrorKind, Result, quote};
 /// How the texts of an archive are to be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `client_encoding` of the definitions and the data files.
+    /// `client_encoding` of the definitions and the data files: the encoding of the database that was dumped.
     pub encoding: String,
     /// `standard_conforming_strings` of the definitions.
     pub standard_conforming_strings: bool,
     /// The statement that sets `search_path`. Without one (archives from before 2018), each entry relies on its
-    /// own schema being searched.
+    /// own schema being searched. Every session of a restore runs it as it is (`_doSetFixedOutputState` in
+    /// `pg_backup_archiver.c`), so other settings that the text depends on may follow in it.
     pub search_path: Option<String>,
 }
 
 impl Default for Settings {
-    /// What pgark dumps under: UTF-8, standard strings, nothing searched but `pg_catalog`.
+    /// What pgark dumps under, but for the encoding: standard strings, nothing searched but `pg_catalog`.
     fn default() -> Self {
         Self {
             encoding: "UTF8".to_owned(),

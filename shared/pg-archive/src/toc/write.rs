@@ -5,6 +5,7 @@
 //! Writing cannot fail and touches nothing but memory.
 
 use super::{CalendarTime, Entry, Header, Section};
+use crate::raw_text;
 
 /// The version that the head carries (`K_VERS_1_14`).
 pub(super) const HEAD_VERSION: [u8; 3] = [1, 14, 0];
@@ -81,13 +82,14 @@ impl Bytes {
         self.0.extend(magnitude.to_le_bytes());
     }
 
-    /// `WriteStr`: the length, then the bytes. No string has the length -1; an empty one has 0.
+    /// `WriteStr`: the length, then the bytes, in the encoding that the archive names. No string has the length -1; an empty one has 0.
     fn text(&mut self, text: Option<&str>) {
         match text {
             None => self.int(-1),
             Some(text) => {
-                self.int(i64::try_from(text.len()).expect("a string shorter than 4 GiB"));
-                self.0.extend(text.as_bytes());
+                let bytes = raw_text::encode(text);
+                self.int(i64::try_from(bytes.len()).expect("a string shorter than 4 GiB"));
+                self.0.extend_from_slice(&bytes);
             }
         }
     }

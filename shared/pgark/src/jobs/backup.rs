@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use pg_archive::catalog::selection::{NamePattern, Selection};
 use pg_archive::connect::Target;
 use pg_archive::dump::{Dump, DumpOptions, DumpedFiles, Observer, Plan};
-use pg_archive::toc;
+use pg_archive::text_settings::TextForm;
+use pg_archive::{raw_text, toc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use crate::app::App;
 use crate::config::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::archive::BackupWriter;
+use crate::repository::manifest::LeftOutRecord;
 use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier, keys};
 use crate::runs::answer::answer;
 use crate::runs::{Answer, Job, JobName, RunCost};
@@ -97,6 +99,8 @@ pub struct BackupReport {
     pub roles: Roles,
     /// User objects that are not in it, accepted by `allow_missing`.
     pub missing: Vec<String>,
+    /// User objects that no backup holds, as `pg_dump` leaves them out too; `warnings` names them as well.
+    pub left_out: Vec<LeftOutRecord>,
     /// What a user should know.
     pub warnings: Vec<String>,
     /// What it costs at Amazon, estimated; `null` for a dry run, and in a folder.
@@ -208,6 +212,7 @@ impl Backup {
             chunk_bytes: app.settings.chunk_bytes,
             allow_missing: self.allow_missing,
             role_passwords: self.role_passwords,
+            text: TextForm::default(),
             table_file: |schema, table, chunk| ArchiveFile::Table { schema, table, chunk }.archive_name(),
             random: app.outside.random,
         })
@@ -249,7 +254,9 @@ impl Backup {
         let plan = dump.plan.clone();
         let files = Box::pin(dump.run(&writer, observer, stop)).await?;
         if !plan.globals.is_empty() {
-            writer.write_whole(&ArchiveFile::Globals, Bytes::from(plan.globals.clone())).await?;
+            writer
+                .write_whole(&ArchiveFile::Globals, Bytes::from(raw_text::encode(&plan.globals).into_owned()))
+                .await?;
         }
         writer.write_whole(&ArchiveFile::Toc, toc_bytes(&plan, started)).await?;
         let manifest = self.manifest(app, &plan, &files, place, &writer, started)?;

@@ -82,7 +82,8 @@ pub(crate) async fn read(
     let manifest = app.repository.load_manifest(&backup).await?;
     let reader = BackupReader::new(app.repository.clone(), backup, manifest, app.settings.identities()?);
     let (_, entries) = toc::read::read(&reader.toc().await?)?;
-    let found = scan(target, super::whole_database(app), observer, stop).await?;
+    let options = super::as_backed_up(app, reader.manifest());
+    let found = scan(target, options, observer, stop).await?;
     Ok(Pair { manifest: reader.manifest().clone(), entries, found })
 }
 

@@ -111,7 +111,11 @@ async fn check_database(app: &App, report: &mut DoctorReport, stop: &Cancellatio
     for warning in &plan.warnings {
         report.warn("server", warning.clone(), "The manifest of each backup records it.");
     }
-    report.ok("census", format!("every user object is dumped, in {} entries", plan.entries.len()));
+    let left_out = match plan.left_out.len() {
+        0 => String::new(),
+        count => format!(", but for {count} that no backup holds"),
+    };
+    report.ok("census", format!("every user object is dumped, in {} entries{left_out}", plan.entries.len()));
     dump.abandon().await;
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use pg_archive::archive::{ArchiveSink, ArchiveSource, SinkFile, SourceFile, StorageError};
+use pg_archive::raw_text;
 
 use super::part::Parts;
 use super::{ArchiveFile, BackupRef, Manifest, ObjectRecord, Repository};
@@ -177,11 +178,7 @@ impl BackupReader {
     /// # Errors
     /// When the backup has none, because it is one of data only; or when they are damaged.
     pub async fn globals(&self) -> Result<String> {
-        String::from_utf8(self.read_whole(&ArchiveFile::Globals).await?).map_err(|error| {
-            Error::new(ErrorKind::ObjectDamaged, "is not text")
-                .on(ArchiveFile::Globals.archive_name())
-                .because(error)
-        })
+        Ok(raw_text::decode(&self.read_whole(&ArchiveFile::Globals).await?).into_owned())
     }
 
     async fn read_whole(&self, file: &ArchiveFile<'_>) -> Result<Vec<u8>> {

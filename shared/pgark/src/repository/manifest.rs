@@ -2,10 +2,12 @@
 //!
 //! Readers tolerate unknown fields within the major version they know and refuse a newer major version.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
+use pg_archive::census::LeftOut;
 use pg_archive::fingerprint::Fingerprint;
+use pg_archive::text_settings::TextForm;
 use serde::{Deserialize, Serialize};
 
 use super::{BackupId, SourceName, Tier};
@@ -13,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::seal::{Compression, Sealed};
 
 /// The version that this pgark writes.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 const FORMAT_MAJOR: u32 = 1;
 
 /// A backup's manifest.
@@ -47,6 +49,10 @@ pub struct Manifest {
     pub options: BackupOptions,
     /// What may be missing, by the user's word, and was.
     pub allow_missing: Vec<String>,
+    /// User objects that no backup holds, as `pg_dump` leaves them out too, each with the reason. Not in a manifest of
+    /// format 1.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutRecord>,
     /// The number of entries in toc.dat.
     pub toc_entries: u64,
     /// Every table whose rows are in the backup.
@@ -72,6 +78,10 @@ pub struct Server {
     pub database: String,
     /// `server_encoding`.
     pub encoding: String,
+    /// The settings that the text of rows depends on, `client_encoding` among them, and their values when it was made.
+    /// Backups of format 1.0 say none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_settings: Option<BTreeMap<String, String>>,
     /// `datcollate`.
     pub collation: Option<String>,
     /// `datctype`.
@@ -98,6 +108,24 @@ pub struct EncryptionRecord {
     pub scheme: String,
     /// The public keys; any one of their secret keys decrypts.
     pub recipients: Vec<String>,
+}
+
+/// A user object that no backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOutRecord {
+    /// Its kind, in the server's words: `index`, `function` …
+    pub kind: String,
+    /// Its identity, in the server's words.
+    pub identity: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<&LeftOut> for LeftOutRecord {
+    fn from(object: &LeftOut) -> Self {
+        let LeftOut { kind, identity, reason } = object.clone();
+        Self { kind, identity, reason }
+    }
 }
 
 /// What was asked for, as far as it changes what the backup holds.
@@ -208,6 +236,17 @@ struct Version {
 }
 
 impl Manifest {
+    /// The form of the text of definitions and rows. Format 1.0 had all in UTF-8, but for databases that never said
+    /// what their bytes mean, and money as the database's own settings have it.
+    pub fn text_form(&self) -> TextForm {
+        let setting = |name: &str| self.server.text_settings.as_ref()?.get(name).cloned();
+        let usual = if self.server.encoding == "SQL_ASCII" { "SQL_ASCII" } else { "UTF8" };
+        TextForm {
+            encoding: Some(setting("client_encoding").unwrap_or_else(|| usual.to_owned())),
+            lc_monetary: setting("lc_monetary"),
+        }
+    }
+
     /// The text that is stored: JSON, indented, with a final newline.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(self).map_err(|source| {

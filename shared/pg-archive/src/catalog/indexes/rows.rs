@@ -1,11 +1,11 @@
 //! Reads `pg_index`, and with it the constraints that indexes implement.
 
-use crate::Result;
 use crate::catalog::constraints::Constraint;
 use crate::catalog::indexes::Index;
 use crate::catalog::table_parts::part;
 use crate::catalog::{Address, Catalog, DumpId, Kind, Parts};
 use crate::session::{Row, Session};
+use crate::{Error, ErrorKind, Result, quote};
 
 /// Reads the indexes of all interesting tables (`getIndexes` in `pg_dump.c`).
 pub(super) async fn read(catalog: &mut Catalog, session: &Session) -> Result<()> {
@@ -79,7 +79,7 @@ fn index(table: DumpId, row: &Row) -> Result<Index> {
         constraint: None,
         definition: match row.optional("contype")? {
             Some(_) => String::new(),
-            None => row.string("definition")?,
+            None => definition(row)?,
         },
         columns: row.numbers("indkey")?,
         key_columns: row.number("indnkeyatts")?,
@@ -92,6 +92,17 @@ fn index(table: DumpId, row: &Row) -> Result<Index> {
         statistics_targets: columns.into_iter().zip(values).collect(),
         attachments: Vec::new(),
     })
+}
+
+/// `pg_get_indexdef`, if it is still of the index that the snapshot has: REINDEX CONCURRENTLY gives its name to another,
+/// and this one gets a new name.
+fn definition(row: &Row) -> Result<String> {
+    let (definition, name) = (row.string("definition")?, row.text("relname")?);
+    if definition.contains(&format!(" INDEX {} ON ", quote::identifier(name))) {
+        return Ok(definition);
+    }
+    Err(Error::new(ErrorKind::Changed, "was renamed or replaced while it was read")
+        .on(format!("index {name}")))
 }
 
 fn add_constraint(

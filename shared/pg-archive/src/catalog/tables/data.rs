@@ -32,7 +32,7 @@ pub fn plan_data(catalog: &mut Catalog) {
 
 fn excluded(catalog: &Catalog, object: &Object) -> bool {
     let schema = catalog.schema_name(object);
-    catalog.selection.exclude_table_data.iter().any(|pattern| pattern.matches(schema, &object.name))
+    catalog.matches(&catalog.selection.exclude_table_data, schema, &object.name)
 }
 
 fn add_data(catalog: &mut Catalog, id: DumpId) {

@@ -90,7 +90,7 @@ fn relation(catalog: &mut Catalog, row: &Row) -> Result<()> {
     if relkind != 'c' {
         catalog.decide(&mut object);
         let schema = catalog.schema_name(&object).to_owned();
-        if catalog.selection.exclude_tables.iter().any(|pattern| pattern.matches(&schema, &object.name)) {
+        if catalog.matches(&catalog.selection.exclude_tables, &schema, &object.name) {
             object.dump = Parts::NONE;
         }
     }
@@ -138,8 +138,7 @@ fn configuration_tables(catalog: &mut Catalog) {
         }
         let schema = catalog.schema_name(catalog.get(id)).to_owned();
         let name = catalog.get(id).name.clone();
-        let excluded = catalog.selection.exclude_tables.iter().any(|pattern| pattern.matches(&schema, &name));
-        if excluded {
+        if catalog.matches(&catalog.selection.exclude_tables, &schema, &name) {
             continue;
         }
         let object = catalog.get_mut(id);

@@ -21,6 +21,8 @@ pub(super) struct Relations {
     with: Vec<(usize, usize)>,
     /// Partitions with what they are attached to.
     attached: HashSet<(usize, usize)>,
+    /// The relations that each entry belongs to.
+    owners: Vec<Vec<usize>>,
 }
 
 impl Relations {
@@ -28,7 +30,8 @@ impl Relations {
         let by_id = entries.iter().enumerate().map(|(index, entry)| (entry.id, index)).collect();
         let named = entries.iter().enumerate().filter(|(_, entry)| is_relation(entry));
         let by_name = named.map(|(index, entry)| (name(entry), index)).collect();
-        let mut relations = Self { by_id, by_name, with: Vec::new(), attached: HashSet::new() };
+        let mut relations =
+            Self { by_id, by_name, with: Vec::new(), attached: HashSet::new(), owners: Vec::new() };
         for (index, entry) in entries.iter().enumerate() {
             let own = match entry.desc.as_str() {
                 // Of a column, by identity or by OWNED BY: it depends on the table then, and on no other.
@@ -43,6 +46,13 @@ impl Relations {
                 relations.attached.extend(&pairs);
             }
             relations.with.extend(pairs);
+        }
+        // Once for all: the index of a partitioned table depends on the rows of each partition, and each partition asks.
+        relations.owners = (0..entries.len()).map(|index| relations.own(entries, index)).collect();
+        let attachments = (0..entries.len()).filter(|index| entries[*index].desc == "INDEX ATTACH");
+        let owners = attachments.map(|index| (index, relations.owners_of_attachment(entries, index)));
+        for (index, owners) in owners.collect::<Vec<_>>() {
+            relations.owners[index] = owners;
         }
         relations
     }
@@ -67,11 +77,7 @@ impl Relations {
     /// made without, and is attached later.
     pub(super) fn is_of_root(&self, entries: &[Entry], index: usize, needed: usize) -> bool {
         let own = |index: usize| {
-            if is_relation(&entries[index]) {
-                Some(index)
-            } else {
-                self.owners(entries, index).first().copied()
-            }
+            if is_relation(&entries[index]) { Some(index) } else { self.owners(index).first().copied() }
         };
         let attaches = matches!(entries[index].desc.as_str(), "TABLE ATTACH" | "INDEX ATTACH");
         let pair = own(index).zip(own(needed));
@@ -112,7 +118,12 @@ impl Relations {
     }
 
     /// The relations that an entry belongs to: none if it stands for itself.
-    pub(super) fn owners(&self, entries: &[Entry], index: usize) -> Vec<usize> {
+    pub(super) fn owners(&self, index: usize) -> &[usize] {
+        &self.owners[index]
+    }
+
+    /// Those that show without the owners of others.
+    fn own(&self, entries: &[Entry], index: usize) -> Vec<usize> {
         let entry = &entries[index];
         match entry.desc.as_str() {
             "TABLE DATA"
@@ -135,28 +146,26 @@ impl Relations {
             }
             "INDEX" => {
                 let text = entry.definition.as_deref().unwrap_or_default();
-                let of = self.dependencies(entry).filter(|of| {
+                let of = self.dependencies(entry).filter(|of| is_relation(&entries[*of])).filter(|of| {
                     let relation = &entries[*of];
                     let name = qualified(relation.schema.as_deref().unwrap_or_default(), &relation.tag);
-                    is_relation(relation)
-                        && [" ON ", " ON ONLY "].iter().any(|on| text.contains(&format!("{on}{name} USING ")))
+                    [" ON ", " ON ONLY "].iter().any(|on| text.contains(&format!("{on}{name} USING ")))
                 });
                 of.take(1).collect()
             }
             "STATISTICS" | "PUBLICATION TABLE" => {
                 self.dependencies(entry).filter(|of| is_relation(&entries[*of])).take(1).collect()
             }
-            // Of the indexes of a partition and of its root, both of which must be there.
-            "INDEX ATTACH" => {
-                let indexes = self.dependencies(entry).filter(|of| {
-                    *of != index
-                        && entries[*of].section == Section::PostData
-                        && entries[*of].desc != "INDEX ATTACH"
-                });
-                indexes.flat_map(|of| self.owners(entries, of)).collect()
-            }
             _ => Vec::new(),
         }
+    }
+
+    /// Those of the indexes of a partition and of its root, both of which must be there.
+    fn owners_of_attachment(&self, entries: &[Entry], index: usize) -> Vec<usize> {
+        let indexes = self.dependencies(&entries[index]).filter(|of| {
+            *of != index && entries[*of].section == Section::PostData && entries[*of].desc != "INDEX ATTACH"
+        });
+        indexes.flat_map(|of| self.owners[of].clone()).collect()
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn complete(
     selection: &mut Selection,
 ) {
     let is_there = |index: usize, selection: &Selection| {
-        let owners = relations.owners(entries, index);
+        let owners = relations.owners(index);
         selection.wanted[index].anything()
             || present.has(&entries[index])
             || (!owners.is_empty()
@@ -59,7 +59,7 @@ pub(super) fn complete(
             .collect();
         for needed in needed {
             let may_come = !is_relation(&entries[needed]) || entries[needed].desc == "SEQUENCE";
-            if may_come && !excluded[needed] && relations.owners(entries, needed).is_empty() {
+            if may_come && !excluded[needed] && relations.owners(needed).is_empty() {
                 bring(entries, relations, needed, wanted, selection);
                 left.push(needed);
             } else if is_dispensable(&entries[index]) {

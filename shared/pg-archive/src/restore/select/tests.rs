@@ -130,7 +130,7 @@ fn completed(tables: &[&str], excluded: &[&str], present: Present) -> [Vec<usize
         present: Some(present),
         ..RestoreOptions::default()
     };
-    let Selection { wanted, needed } = select(&shop(), &options).unwrap();
+    let Selection { wanted, needed, .. } = select(&shop(), &options).unwrap();
     let first = |pairs: Vec<(usize, usize)>| pairs.into_iter().map(|(index, _)| index + 1).collect();
     [
         (1..).zip(wanted).filter_map(|(id, wanted)| wanted.anything().then_some(id)).collect(),

@@ -11,8 +11,8 @@ use crate::cost;
 use crate::error::{Error, ErrorKind, Result};
 use crate::repository::BackupRef;
 use crate::repository::manifest::{
-    BackupOptions, EncryptionRecord, FORMAT_VERSION, LargeObjectsRecord, Manifest, ObjectRecord, Server,
-    Snapshot, TableRecord, Totals,
+    BackupOptions, EncryptionRecord, FORMAT_VERSION, LargeObjectsRecord, LeftOutRecord, Manifest,
+    ObjectRecord, Server, Snapshot, TableRecord, Totals,
 };
 use crate::runs::RunCost;
 use crate::seal::Encryption;
@@ -55,6 +55,7 @@ pub(super) fn manifest(
             version_num: plan.server.version_num,
             database: plan.server.database.clone(),
             encoding: plan.server.encoding.clone(),
+            text_settings: Some(plan.server.text_settings.iter().cloned().collect()),
             collation: plan.server.collation.clone(),
             ctype: plan.server.ctype.clone(),
             locale_provider: plan.server.locale_provider.clone(),
@@ -76,6 +77,7 @@ pub(super) fn manifest(
             role_passwords: job.role_passwords,
         },
         allow_missing: plan.missing.iter().map(ToString::to_string).collect(),
+        left_out: plan.left_out.iter().map(LeftOutRecord::from).collect(),
         toc_entries: plan.entries.len() as u64,
         large_objects: large_objects_record(plan, files, &objects),
         totals: Totals::of(&tables, &objects),
@@ -194,6 +196,7 @@ pub(super) fn planned(
         signed_by: None,
         roles: roles(job.data_only, job.role_passwords),
         missing: plan.missing.iter().map(ToString::to_string).collect(),
+        left_out: plan.left_out.iter().map(LeftOutRecord::from).collect(),
         warnings: plan.warnings.clone(),
         cost: None,
     }
@@ -220,6 +223,7 @@ pub(super) fn finished(app: &App, manifest: &Manifest, place: &BackupRef) -> Bac
         signed_by: None,
         roles: roles(manifest.options.data_only, manifest.options.role_passwords),
         missing: manifest.allow_missing.clone(),
+        left_out: manifest.left_out.clone(),
         warnings: manifest.warnings.clone(),
         cost: cost(app, manifest),
     }

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use pg_archive::toc::settings::is_setting;
 use pg_archive::toc::{Entry, Section};
 use pg_archive::wording::same_content;
 
@@ -66,7 +67,8 @@ fn contents_agree(ours: &[Compared<'_>], theirs: &[Compared<'_>]) -> bool {
 pub(super) fn is_compared(entry: &Entry, scope: Scope) -> bool {
     let of_database = entry.desc.starts_with("DATABASE") || entry.tag.starts_with("DATABASE ");
     let privileges = matches!(entry.desc.as_str(), "ACL" | "DEFAULT ACL");
-    entry.section != Section::Data && !of_database && (scope.privileges || !privileges)
+    // How a session is set up is no definition of the database's.
+    entry.section != Section::Data && !is_setting(entry) && !of_database && (scope.privileges || !privileges)
 }
 
 /// What is compared of an entry: its text and, where a restore sets it, its owner.

@@ -109,7 +109,7 @@ pub(super) async fn run_last(
 
 async fn open(through: &Target) -> Result<Session> {
     let session = Session::open(through).await?;
-    session.execute("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'").await?;
+    session.execute("SET standard_conforming_strings = on").await?;
     Ok(session)
 }
 

@@ -101,7 +101,8 @@ pub(super) async fn text_differences(session: &Session, manifest: &Manifest) -> 
     let original = &manifest.server;
     let mut warnings = Vec::new();
     let encoding = row.text("encoding")?;
-    let converts = encoding == "UTF8" && original.encoding != "SQL_ASCII";
+    let converts =
+        encoding == "UTF8" && !["SQL_ASCII", "MULE_INTERNAL"].contains(&original.encoding.as_str());
     if encoding != original.encoding && !converts {
         warnings.push(format!(
             "the target's encoding is {encoding}, the backup's {}: text that {encoding} cannot hold makes the restore fail. \

@@ -29,8 +29,8 @@ use super::state::{stopped, with_state};
 use super::{Prepared, RestoreReport};
 use crate::app::App;
 use crate::error::{Error, ErrorKind, Result};
+use crate::jobs::as_backed_up;
 use crate::jobs::compare::{self, Comparison, Difference, read_again};
-use crate::jobs::whole_database;
 
 mod found;
 
@@ -302,7 +302,10 @@ impl Replacing {
         self.mark(app, &name, State::Restoring).await?;
         let options = self.prepared.options.clone();
         let target = self.beside.with_database(&name);
-        let again = read_again(&target, entries, options, whole_database(app), stop).await;
+        let again = {
+            let dump = as_backed_up(app, self.prepared.manifest());
+            read_again(&target, entries, options, dump, stop).await
+        };
         let dropped = drop_database(&self.beside, &name).await;
         let again = again?;
         dropped?;

@@ -18,12 +18,17 @@ use crate::jobs::compare::{Difference, DifferenceKind};
 /// A value in a report is no longer than this: reports are not encrypted.
 const VALUE_CHARS_MAX: usize = 200;
 
+/// The user's SQL is UTF-8, and so are its values, where the database's encoding can be converted to that.
+const IN_UTF8: &str = "SELECT pg_catalog.set_config('client_encoding', CASE WHEN pg_catalog.getdatabaseencoding() IN \
+    ('SQL_ASCII', 'MULE_INTERNAL') THEN pg_catalog.getdatabaseencoding() ELSE 'UTF8' END, false)";
+
 pub(super) async fn check(scratch: &Target, wanted: &[Assertion], stop: &CancellationToken) -> Result<Check> {
     if wanted.is_empty() {
         return Ok(Check::skipped(CheckName::Assertions, "there are none"));
     }
     let session = Session::open(scratch).await?;
     session.execute("SET default_transaction_read_only = on").await?;
+    session.execute(IN_UTF8).await?;
     let checked = async {
         let mut differences = Vec::new();
         for assertion in wanted {

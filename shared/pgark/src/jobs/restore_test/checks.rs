@@ -8,8 +8,8 @@ use super::report::{Check, CheckName, CheckResult, RestoreTestReport, TargetKind
 use super::{Content, assertions, indexes};
 use crate::config::Assertion;
 use crate::error::Result;
+use crate::jobs::as_backed_up;
 use crate::jobs::compare::{self, Difference, DifferenceKind, Scope};
-use crate::jobs::whole_database;
 
 /// All checks, into the report.
 pub(super) async fn all(
@@ -41,7 +41,7 @@ async fn comparison(place: &Place, content: &Content, stop: &CancellationToken) 
     let (from, to) = (content.major(), place.version_num / 10_000);
     let with_roles = place.kind == TargetKind::Embedded;
     let scope = Scope { texts: from == to, owners: with_roles, privileges: with_roles };
-    let found = Box::pin(scan(place.scratch(), whole_database(&place.app), &(), stop)).await;
+    let found = Box::pin(scan(place.scratch(), as_backed_up(&place.app, &content.manifest), &(), stop)).await;
     let found = found.map_err(|error| error.on(format!("database {}", place.scratch().display())))?;
     let reworded = scope.texts && compare::are_reworded(&content.entries, &found.plan.entries, scope);
     let again = if reworded { Some(Box::pin(place.read_again(content, stop)).await?) } else { None };

@@ -17,8 +17,8 @@ use super::{Content, scratch, superuser};
 use crate::app::{App, Outside};
 use crate::embedded::{Options, Server, binaries};
 use crate::error::{Error, ErrorKind, Result};
+use crate::jobs::as_backed_up;
 use crate::jobs::compare::read_again;
-use crate::jobs::whole_database;
 use crate::repository::BackupRef;
 
 /// How often the session that says that the test is alive says something, lest a firewall cut it off.
@@ -107,7 +107,7 @@ impl Place {
         let leave_out = LeaveOut { owners: no_roles, privileges: no_roles, tablespaces: true };
         let options =
             RestoreOptions { jobs: self.app.settings.jobs.get(), leave_out, ..RestoreOptions::default() };
-        let dump = whole_database(&self.app);
+        let dump = as_backed_up(&self.app, &content.manifest);
         let target = self.scratch.with_database(&name);
         let again = read_again(&target, &content.entries, options, dump, stop).await;
         let dropped = scratch::drop_database(&self.keeper, &self.maintenance, &name, true).await;
