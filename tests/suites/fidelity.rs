@@ -12,6 +12,8 @@ mod before;
 mod bytes;
 #[path = "fidelity/changes.rs"]
 mod changes;
+#[path = "fidelity/definitions.rs"]
+mod definitions;
 #[path = "fidelity/encodings.rs"]
 mod encodings;
 #[path = "fidelity/entries.rs"]
@@ -28,8 +30,12 @@ mod generated;
 mod globals;
 #[path = "fidelity/kinds.rs"]
 mod kinds;
+#[path = "fidelity/left_out.rs"]
+mod left_out;
 #[path = "fidelity/locales.rs"]
 mod locales;
+#[path = "fidelity/login_triggers.rs"]
+mod login_triggers;
 #[path = "fidelity/majors.rs"]
 mod majors;
 #[path = "fidelity/newer.rs"]
@@ -52,6 +58,8 @@ mod selections;
 mod settings;
 #[path = "fidelity/single.rs"]
 mod single;
+#[path = "fidelity/strangers.rs"]
+mod strangers;
 #[path = "fidelity/text.rs"]
 mod text;
 #[path = "fidelity/vault.rs"]

@@ -14,6 +14,7 @@ use crate::{Error, ErrorKind, Result, quote};
 
 mod apply;
 mod memberships;
+mod older;
 mod reserved;
 mod restricted;
 mod roles;

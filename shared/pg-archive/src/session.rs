@@ -36,6 +36,11 @@ impl Session {
         &self.connection.client
     }
 
+    /// Says what the next statements are about: warnings of the server are logged with it.
+    pub fn about(&self, object: String) {
+        self.connection.closed.about(object);
+    }
+
     /// The command tag of the last COPY to the client, such as `COPY 1500`, once its stream has ended.
     pub fn copy_tag(&self) -> Option<String> {
         self.connection.copy_tag.take()

@@ -21,6 +21,9 @@ struct Accepted {
     /// The only change, or the only other one: white space.
     #[serde(default)]
     spaces: bool,
+    /// The only change: ours is made below a table that has the columns in their order.
+    #[serde(default)]
+    keeps_order: bool,
     /// Where it is accepted. It must happen in the first one.
     places: Vec<Place>,
     /// Why it is right.
@@ -43,6 +46,9 @@ impl Accepted {
     fn covers(&self, difference: &Difference) -> bool {
         if difference.field != self.field || !self.names(&difference.entry) {
             return false;
+        }
+        if self.keeps_order {
+            return without_order(&difference.ours).is_some_and(|ours| ours == difference.theirs);
         }
         match (&self.replaced, &self.more) {
             (Some([theirs, ours]), _) if self.spaces => {
@@ -70,6 +76,23 @@ impl Accepted {
         };
         self.entries.is_empty() || self.entries.iter().any(is)
     }
+}
+
+/// A definition that `catalog/tables/create.rs` makes below a table with its columns, without that table.
+fn without_order(ours: &str) -> Option<String> {
+    let order = ours.strip_prefix("CREATE TABLE ")?.split_once(" (")?.0;
+    let (_, rest) = ours.split_once(");\n\n")?;
+    let inherit = |line: &&str| line.starts_with("ALTER ") && line.contains(" INHERIT ");
+    let parents: Vec<&str> = rest
+        .lines()
+        .filter(|line| inherit(line) && !line.contains(" NO INHERIT "))
+        .filter_map(|line| line.rsplit_once(" INHERIT ")?.1.strip_suffix(';'))
+        .collect();
+    let drop = format!("DROP TABLE {order};");
+    let mut text: String =
+        rest.lines().filter(|line| !inherit(line) && *line != drop).flat_map(|line| [line, "\n"]).collect();
+    text = text.replace(&format!("INHERITS ({order})"), &format!("INHERITS ({})", parents.join(", ")));
+    (order.contains("pgark_order_of_")).then_some(text)
 }
 
 /// The differences that are accepted in one place, and which of them were met.

@@ -173,6 +173,77 @@ fn a_newer_server_makes_the_same_of_globals_as_of_what_pg_dumpall_wrote() -> Res
     Ok(())
 }
 
+/// What a server of 16 and newer says of memberships, roles and parameters, an older one gets as far as it can hold it.
+#[test]
+fn an_older_server_gets_what_it_can_hold_and_the_rest_is_named() -> Result {
+    let source = server(18)?;
+    source.psql("create database shop")?;
+    psql(
+        &source,
+        "shop",
+        "create role team; create role inside; create role alone noinherit; create role lead createrole;
+create role nothing;
+grant team to inside;
+grant team to alone;
+grant team to lead with admin option, inherit false, set false;
+grant inside to alone with inherit true;
+grant inside to lead with set false;
+grant inside to nothing with inherit false, set false;
+grant pg_maintain to team;
+grant pg_monitor to team;
+alter role team set transaction_timeout to '1h';
+alter role team set work_mem to '7MB';
+grant set on parameter log_statement to team;
+create table t (i int);
+",
+    )?;
+    let vault = Vault::new()?;
+    vault.backup(&source.url("shop"), &[])?;
+    let globals = fs::read_to_string(vault.fetch()?.join("globals.sql"))?;
+    // The short form where it says the same: a client that reads the file by hand gets further.
+    for line in ["GRANT team TO inside", "GRANT team TO alone", "GRANT inside TO alone WITH INHERIT TRUE"] {
+        let found = globals.lines().find(|found| found.starts_with(line));
+        let rest = found.and_then(|found| found.strip_prefix(line));
+        assert!(rest.is_some_and(|rest| rest == ";" || rest.starts_with(" GRANTED BY")), "{line}: {globals}");
+    }
+    for to in [13, 15] {
+        let target = server(to)?;
+        let restore = [
+            "restore",
+            "latest",
+            "--to",
+            &target.url("postgres"),
+            "--create",
+            "shop",
+            "--globals",
+            "--no-tablespaces",
+        ];
+        let report = vault.run(&restore, &[]).with_context(|| format!("into {to}"))?;
+        let said = report["warnings"].to_string();
+        for part in [
+            "lead is a member of team and inherits its rights and may SET ROLE to it here",
+            "alone is a member of inside and does not inherit its rights here",
+            "lead is a member of inside and may SET ROLE to it here",
+            "nothing is no member of inside",
+            "GRANT pg_maintain TO team",
+            "SET transaction_timeout",
+        ] {
+            assert!(said.contains(part), "into {to}: {part}: {said}");
+        }
+        assert_eq!(said.contains("GRANT SET ON PARAMETER log_statement TO team"), to < 15, "{said}");
+        let members = "select string_agg(format('%s %s %s', m.rolname, r.rolname, admin_option), ', ' order by m.rolname, r.rolname)
+            from pg_auth_members a join pg_roles r on r.oid = roleid join pg_roles m on m.oid = member
+            where m.rolname !~ '^pg_'";
+        assert_eq!(
+            target.psql(members)?,
+            "alone inside f, alone team f, inside team f, lead inside f, lead team t, team pg_monitor f",
+            "into {to}"
+        );
+        assert_eq!(target.psql("select rolconfig from pg_roles where rolname = 'team'")?, "{work_mem=7MB}");
+    }
+    Ok(())
+}
+
 #[test]
 fn without_being_asked_no_hash_leaves_the_server() -> Result {
     let (source, target) = (server(17)?, server(17)?);

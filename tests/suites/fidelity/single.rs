@@ -64,10 +64,10 @@ fn what_needs_something_behind_the_data_is_behind_the_data() -> Result {
     Ok(())
 }
 
-/// A child which got columns after its parent did has them in another order when it is made anew, and so has the copy
-/// that pg_dump makes. What must not change is which value is in which column: COPY names them.
+/// A child which got columns after its parent did has them in another order in the copy that pg_dump makes. Ours has that
+/// of the original.
 #[test]
-fn columns_keep_their_values_in_another_order() -> Result {
+fn columns_keep_their_values_and_their_order() -> Result {
     for major in [13, 18] {
         let server = Postgres::shared(major)?;
         let source = server.create_database("order")?;
@@ -84,11 +84,7 @@ fn columns_keep_their_values_in_another_order() -> Result {
              insert into child values ('own', 'b of child', 3, 4);
              insert into parted values (1, 'b', 'c');",
         )?;
-        let by_pg_dump = server.create_database("order_by_pg_dump")?;
-        let script = pgark_tests::postgres::dump_text(&source.url(), &[])?;
-        by_pg_dump.query(&script.replace("SET transaction_timeout = 0;", ""))?;
-        let expected = Text::of(&by_pg_dump.url())?;
-
+        let expected = Text::of(&source.url())?;
         let vault = Vault::new()?;
         vault.backup(&source.url(), &[])?;
         for way in [Way::Pgark("2"), Way::Stock(PgRestore::V15, "4")] {

@@ -4,7 +4,7 @@
 //! of what `initdb` or an extension made, from the privileges it was made with (`pg_init_privs`). The statements
 //! are built in [`commands`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object, Parts, class};
 use crate::emit::{Definition, Emitter};
@@ -35,6 +35,8 @@ pub struct InitialGrants {
     /// By OID of the table, in the order of the columns: the columns with privileges now or in the beginning.
     /// System columns can be among them.
     columns: HashMap<u32, Vec<ColumnGrants>>,
+    /// Schemas with the roles that gave privileges on what is in there and may not use the schema any more.
+    shut_out: HashSet<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -98,7 +100,30 @@ pub async fn read_initial(catalog: &mut Catalog, session: &Session) -> Result<()
         // What is there already are the synthetic ones of `public`: they win.
         catalog.initial_grants.by_object.entry(key).or_insert(initial);
     }
+    read_shut_out(catalog, session).await?;
     read_columns(catalog, session).await
+}
+
+async fn read_shut_out(catalog: &mut Catalog, session: &Session) -> Result<()> {
+    let rows = session
+        .rows(
+            "SELECT n.nspname AS schema, r.rolname AS role FROM ( \
+             SELECT DISTINCT o.schema, a.grantor FROM ( \
+                 SELECT relnamespace AS schema, relowner AS owner, relacl AS acl FROM pg_catalog.pg_class \
+                 UNION ALL SELECT pronamespace, proowner, proacl FROM pg_catalog.pg_proc \
+                 UNION ALL SELECT typnamespace, typowner, typacl FROM pg_catalog.pg_type \
+                 UNION ALL SELECT c.relnamespace, c.relowner, t.attacl FROM pg_catalog.pg_attribute t \
+                     JOIN pg_catalog.pg_class c ON c.oid = t.attrelid WHERE t.attacl IS NOT NULL) o \
+             CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) a \
+             WHERE o.acl IS NOT NULL AND a.grantor <> o.owner) g \
+             JOIN pg_catalog.pg_namespace n ON n.oid = g.schema JOIN pg_catalog.pg_roles r ON r.oid = g.grantor \
+             WHERE NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE')",
+        )
+        .await?;
+    for row in rows {
+        catalog.initial_grants.shut_out.insert((row.string("schema")?, row.string("role")?));
+    }
+    Ok(())
 }
 
 async fn read_columns(catalog: &mut Catalog, session: &Session) -> Result<()> {
@@ -177,8 +202,11 @@ fn emit_list(
         column,
         owner: &object.owner,
         version_num: catalog.server.version_num,
+        shut_out: Some(&catalog.initial_grants.shut_out),
     };
-    let sql = match target.commands(acl, base) {
+    let roles: HashSet<&str> = catalog.roles.values().map(String::as_str).collect();
+    let (acl, base) = (acl::without_dropped(acl, &roles), acl::without_dropped(base, &roles));
+    let sql = match target.commands(&acl, &base) {
         Ok(sql) => sql,
         Err(error) => {
             out.fail(error);
@@ -199,7 +227,8 @@ pub(crate) fn shared(
     (acl, default): (&str, &str),
     version_num: u32,
 ) -> Result<String> {
-    Target { prefix: "", kind, schema: "", name, column: None, owner, version_num }.commands(acl, default)
+    Target { prefix: "", kind, schema: "", name, column: None, owner, version_num, shut_out: None }
+        .commands(acl, default)
 }
 
 /// Writes the entry of default privileges (`dumpDefaultACL`, `buildDefaultACLCommands`). They name the role
@@ -232,6 +261,7 @@ pub fn emit_default(out: &mut Emitter<'_>, object: &Object, grants: &DefaultGran
         column: None,
         owner: &grants.role,
         version_num: out.catalog.server.version_num,
+        shut_out: None,
     };
     let create = match &object.grants.acl {
         Some(acl) => target.commands(acl, &object.grants.default)?,

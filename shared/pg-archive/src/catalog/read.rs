@@ -30,6 +30,7 @@ pub async fn catalog(catalog: &mut Catalog, session: &Session) -> Result<()> {
     indexes::read(catalog, session).await?;
     statistics::read(catalog, session).await?;
     constraints::read(catalog, session).await?;
+    tables::keep_names_apart(catalog);
     triggers::read(catalog, session).await?;
     rules::read(catalog, session).await?;
     policies::read(catalog, session).await?;

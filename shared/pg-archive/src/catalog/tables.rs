@@ -16,6 +16,7 @@ mod inheritance;
 mod lock;
 mod read;
 
+pub(super) use columns::keep_names_apart;
 pub use create::{emit_attach, emit_default};
 pub(crate) use data::{copy_columns, data_columns, load_root};
 pub use data::{emit_data, emit_refresh, plan_data};
@@ -63,6 +64,9 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Direct parents, in the order of inheritance.
     pub parents: Vec<DumpId>,
+    /// Whether it is made below a table that has its columns in their order, and inherits from its parents afterwards:
+    /// `INHERITS` would put them in another order.
+    pub inherits_later: bool,
     /// CHECK constraints (and NOT NULL ones from 18), of this table's own or inherited.
     pub checks: Vec<DumpId>,
     /// `pg_get_partkeydef` of a partitioned table.

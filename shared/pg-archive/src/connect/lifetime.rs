@@ -3,7 +3,7 @@
 //! The driving task ends when the client is dropped or the connection breaks; it is never left behind.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,7 +27,11 @@ const REASON_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Closed {
     end: watch::Receiver<Option<End>>,
     place: Arc<str>,
+    about: About,
 }
+
+/// What the statements are about, for what the server says meanwhile.
+type About = Arc<Mutex<Option<String>>>;
 
 /// The error that ended a connection; none if the client was dropped.
 type End = Option<Arc<tokio_postgres::Error>>;
@@ -40,11 +44,12 @@ where
 {
     let (sender, end) = watch::channel(None);
     let place: Arc<str> = place.into();
-    let closed = Closed { end, place: Arc::clone(&place) };
+    let about = About::default();
+    let closed = Closed { end, place: Arc::clone(&place), about: Arc::clone(&about) };
     tokio::spawn(async move {
         let end = loop {
             match poll_fn(|context| driver.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notice(notice))) => log(&notice, &place),
+                Some(Ok(AsyncMessage::Notice(notice))) => log(&notice, &place, &about),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => break Some(Arc::new(error)),
                 None => break None,
@@ -56,16 +61,23 @@ where
     closed
 }
 
-fn log(notice: &DbError, place: &str) {
+fn log(notice: &DbError, place: &str, about: &About) {
     let message = said(notice, Rows::Read).message;
+    let about = about.lock().unwrap_or_else(PoisonError::into_inner);
+    let object = about.as_deref();
     if notice.parsed_severity() == Some(Severity::Warning) {
-        tracing::warn!(place, "server: {message}");
+        tracing::warn!(place, object, "server: {message}");
     } else {
-        tracing::debug!(place, "server: {message}");
+        tracing::debug!(place, object, "server: {message}");
     }
 }
 
 impl Closed {
+    /// Says what the next statements are about: the server's warnings do not name it.
+    pub fn about(&self, object: String) {
+        *self.about.lock().unwrap_or_else(PoisonError::into_inner) = Some(object);
+    }
+
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.end.borrow().is_some()

@@ -27,12 +27,17 @@ const KEEPALIVE_COUNT: i32 = 6;
 /// Socket directories of Debian's and of plain PostgreSQL; libpq knows only the one it was built with.
 pub(super) const SOCKET_DIRECTORIES: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
+/// Whether a text is a URL of another kind. A password after `password=` may hold what it likes.
+fn is_other_url(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| !scheme.contains('='))
+}
+
 pub(super) fn parse(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Target, Problems> {
     let (mut findings, mut given) = (Findings::default(), Parameters::default());
     let text = text.trim();
     match url::strip_scheme(text) {
         Some(rest) => url::parse(rest, &mut given, &mut findings),
-        None if text.contains("://") => findings.add("a URL must begin with postgres:// or postgresql://"),
+        None if is_other_url(text) => findings.add("a URL must begin with postgres:// or postgresql://"),
         None => conninfo::parse(text, &mut given, &mut findings),
     }
     given.fill(environment, &mut findings);

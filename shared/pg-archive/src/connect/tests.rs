@@ -60,6 +60,8 @@ fn strings_name_server_database_and_user() {
         (r"host=h user=u password='a\'b\\c'", &[], r"h:5432/u user=u password=a'b\c"),
         (r"host=h user=u password=a\ b\'c", &[], "h:5432/u user=u password=a b'c"),
         ("host=h user=u password=''", &[], "h:5432/u user=u password=-"),
+        ("host=h user=u password=a://b", &[], "h:5432/u user=u password=a://b"),
+        ("password='postgres://x' host=h user=u", &[], "h:5432/u user=u password=postgres://x"),
         ("host=h user=u user=v", &[], "h:5432/v user=v password=-"),
         ("host=a,b port=1,2 user=u", &[], "a:1,b:2/u user=u password=-"),
         ("host=a,b port=,2 user=u", &[], "a:5432,b:2/u user=u password=-"),

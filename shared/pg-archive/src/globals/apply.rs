@@ -6,6 +6,7 @@
 
 use tokio_postgres::error::SqlState;
 
+use super::older;
 use super::reserved::is_reserved;
 use super::statement::{About, Membership, Statement};
 use crate::quote::{identifier, literal};
@@ -48,7 +49,7 @@ pub async fn apply(session: &Session, text: &str, wanted: &Wanted) -> Result<App
         let Some(statement) = select(statement, wanted)? else { continue };
         match run.execute(&statement).await? {
             None => {}
-            Some(error) => failures.push(format!("{} {}", statement.shown(), error.message)),
+            Some(error) => failures.push((statement, error)),
         }
     }
     if failures.is_empty() { Ok(run.finish(&all)) } else { Err(refusal(session, &failures).await?) }
@@ -130,6 +131,12 @@ impl<'a> Run<'a> {
             }
             return Ok(None);
         }
+        let Some(statement) =
+            older::in_its_words(self.session, statement, &mut self.applied.warnings).await?
+        else {
+            return Ok(None);
+        };
+        let statement = statement.as_ref();
         let error = match self.session.execute_unlogged(&statement.sql).await {
             Ok(()) => {
                 self.applied.statements += 1;
@@ -155,6 +162,9 @@ impl<'a> Run<'a> {
             }
             About::Membership(membership) if membership.grantor.is_some() => {
                 return self.grant_as_ourselves(statement, membership, error).await;
+            }
+            _ if older::does_not_know(self.session.version_num(), &statement.about, &error) => {
+                self.applied.warnings.push(older::left_out(self.session, statement, &error));
             }
             _ => return Ok(Some(error)),
         }
@@ -315,23 +325,32 @@ fn is_member(membership: &Membership, version_num: u32) -> String {
     sql
 }
 
-async fn refusal(session: &Session, failures: &[String]) -> Result<Error> {
+async fn refusal(session: &Session, failures: &[(Statement, Error)]) -> Result<Error> {
     let row = session
         .row(
             "SELECT rolsuper, pg_catalog.quote_ident(rolname) AS role FROM pg_catalog.pg_roles \
              WHERE rolname = current_user",
         )
         .await?;
-    let message = format!("{} of its statements failed: {}", failures.len(), failures.join(" | "));
-    let who = if row.flag("rolsuper")? {
-        "Folders of tablespaces must exist and be empty; --no-tablespaces leaves tablespaces out.".to_owned()
+    let shown: Vec<String> = failures
+        .iter()
+        .map(|(statement, error)| format!("{} {}", statement.shown(), error.message))
+        .collect();
+    let message = format!("{} of its statements failed: {}", failures.len(), shown.join(" | "));
+    let mut who = if row.flag("rolsuper")? {
+        "Run these statements by hand, in a form that this server takes, or do without what they give."
+            .to_owned()
     } else {
         format!(
-            "Role {} is no superuser at the target. Let a superuser run these statements, or do without what they \
-             give; --no-tablespaces leaves tablespaces out.",
+            "Role {} is no superuser at the target. Let a superuser run these statements, or do without what they give.",
             row.text("role")?
         )
     };
+    if failures.iter().any(|(statement, _)| statement.about == About::Tablespace) {
+        who.push_str(
+            " Folders of tablespaces must exist and be empty; --no-tablespaces leaves tablespaces out.",
+        );
+    }
     Ok(Error::new(ErrorKind::Target, message).on("globals").hint(format!(
         "{who} All other statements were run: restore again without --globals, once that is settled. No database was \
          touched."

@@ -15,8 +15,8 @@ struct Membership {
     member: String,
     grantor: Option<String>,
     admin: bool,
-    /// `INHERIT` and `SET` (from 16).
-    options: Option<(bool, bool)>,
+    /// `INHERIT`, if it is not what the member's own attribute gives, and `SET` (from 16).
+    options: Option<(Option<bool>, bool)>,
 }
 
 /// GRANT role TO member, in an order in which each grantor may already grant (`dumpRoleMembership`).
@@ -31,7 +31,7 @@ pub(super) async fn read(session: &Session) -> Result<String> {
     let rows = session
         .rows(&format!(
             "SELECT r.rolname AS role, m.rolname AS member, g.rolname AS grantor, a.grantor AS grantor_oid, \
-             a.admin_option, {options} FROM pg_catalog.pg_auth_members a \
+             a.admin_option, m.rolinherit, {options} FROM pg_catalog.pg_auth_members a \
              JOIN pg_catalog.pg_roles r ON r.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member \
              LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantor \
              WHERE NOT (r.rolname ~ '^pg_' AND m.rolname ~ '^pg_') ORDER BY 1, 2, 3"
@@ -80,7 +80,10 @@ fn membership(row: &Row, with_options: bool) -> Result<Membership> {
         },
         admin: row.flag("admin_option")?,
         options: if with_options {
-            Some((row.flag("inherit_option")?, row.flag("set_option")?))
+            // A membership inherits as the member's attribute says, unless it is given otherwise (manual, GRANT). So what is
+            // the same is not said, which servers before 16 would not understand.
+            let inherit = row.flag("inherit_option")?;
+            Some(((inherit != row.flag("rolinherit")?).then_some(inherit), row.flag("set_option")?))
         } else {
             None
         },
@@ -94,7 +97,7 @@ impl Membership {
             options.push("ADMIN OPTION");
         }
         if let Some((inherit, set)) = self.options {
-            options.push(if inherit { "INHERIT TRUE" } else { "INHERIT FALSE" });
+            options.extend(inherit.map(|inherit| if inherit { "INHERIT TRUE" } else { "INHERIT FALSE" }));
             if !set {
                 options.push("SET FALSE");
             }

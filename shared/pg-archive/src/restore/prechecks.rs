@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::loading;
+use super::older;
 use super::options::{Content, RestoreOptions};
 use super::present::Present;
 use super::role_map::{NAMING_ROLES, roles};
-use super::select::{self, Selection};
+use super::select::{self, Kept, Selection, is_made_by_initdb};
 use super::statements;
 use crate::quote::{identifier, literal, qualified};
 use crate::session::Session;
@@ -19,6 +20,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// How many names a message lists.
 const NAMED_MAX: usize = 5;
+
+/// The version from which `public` of a new database belongs to the database's owner (release notes of 15).
+const PUBLIC_OF_DATABASE_OWNER_SINCE: u32 = 150_000;
 
 /// What a server and a database are like.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +45,10 @@ pub struct Facts {
     pub present: Present,
     /// Tables with rows, of those that rows alone would go into.
     pub filled: Vec<String>,
+    /// Whether the server is a standby.
+    pub standby: bool,
+    /// Whether transactions are read-only unless they say otherwise.
+    pub read_only: bool,
 }
 
 impl Facts {
@@ -54,13 +62,24 @@ impl Facts {
         let become_role = if version_num >= 160_000 { "SET" } else { "MEMBER" };
         let row = session
             .row(
-                "SELECT current_user AS role, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user",
+                "SELECT current_user AS role, rolsuper, pg_catalog.pg_get_userbyid(10) AS made_by_initdb, \
+                 pg_catalog.pg_is_in_recovery() AS standby, \
+                 pg_catalog.current_setting('default_transaction_read_only')::boolean AS read_only \
+                 FROM pg_catalog.pg_roles WHERE rolname = current_user",
             )
             .await?;
+        let superuser = row.flag("rolsuper")?;
+        let present = if !new_database {
+            Present::read(session).await?
+        } else if superuser || version_num >= PUBLIC_OF_DATABASE_OWNER_SINCE {
+            Present::in_new_database()
+        } else {
+            Present::in_new_database().with_public_of(row.string("made_by_initdb")?)
+        };
         Ok(Self {
             version_num,
             role: row.string("role")?,
-            superuser: row.flag("rolsuper")?,
+            superuser,
             roles: names(session, "SELECT rolname AS name FROM pg_catalog.pg_roles").await?,
             may_become: names(
                 session,
@@ -73,8 +92,10 @@ impl Facts {
             )
             .await?,
             tablespaces: names(session, "SELECT spcname AS name FROM pg_catalog.pg_tablespace").await?,
-            present: if new_database { Present::in_new_database() } else { Present::read(session).await? },
+            present: present.on_version(version_num),
             filled: Vec::new(),
+            standby: row.flag("standby")?,
+            read_only: row.flag("read_only")?,
         })
     }
 
@@ -156,7 +177,9 @@ pub fn check(entries: &[Entry], options: &RestoreOptions, facts: &Facts, made: &
         checked.entries += usize::from(wanted.anything());
         checked.files.extend(entry.data_file.clone().filter(|_| wanted.data));
     }
+    check_target(entries, options, &selection, facts, &mut checked);
     check_needed(entries, &selection, &mut checked);
+    note_kept(entries, &selection, facts, &mut checked);
     check_roles(entries, options, &selection, (facts, made), &mut checked);
     let wanted = || {
         entries.iter().zip(&selection.wanted).filter(|(_, wanted)| wanted.definition).map(|(entry, _)| entry)
@@ -185,6 +208,62 @@ pub fn check(entries: &[Entry], options: &RestoreOptions, facts: &Facts, made: &
     check_rows_alone(entries, options, &selection, facts, &mut checked);
     note_slots(entries, options, &selection, facts, &mut checked);
     Ok(checked)
+}
+
+/// What is wrong with the target as a whole.
+fn check_target(
+    entries: &[Entry],
+    options: &RestoreOptions,
+    selection: &Selection,
+    facts: &Facts,
+    checked: &mut Checked,
+) {
+    if facts.standby {
+        checked.problems.push(Problem {
+            what: "the server is a standby, and takes no changes".to_owned(),
+            cure: "Connect to the primary, or give target_session_attrs=read-write with several hosts."
+                .to_owned(),
+        });
+    } else if facts.read_only {
+        let me = identifier(&facts.role);
+        checked.problems.push(Problem {
+            what: "transactions are read-only by default: default_transaction_read_only is on".to_owned(),
+            cure: format!(
+                "If the database may be written to, set it off where it was set, for the database (ALTER DATABASE … SET \
+                 default_transaction_read_only = off;), the role (ALTER ROLE {me} SET default_transaction_read_only = off;) or the \
+                 server; or for this restore alone: PGOPTIONS='-c default_transaction_read_only=off'."
+            ),
+        });
+    }
+    let in_public = |entry: &Entry| entry.schema.as_deref() == Some("public");
+    let made = |entry: &Entry| entry.desc == "SCHEMA" && entry.tag == "public" && !is_made_by_initdb(entry);
+    let wanted = || {
+        entries.iter().zip(&selection.wanted).filter(|(_, wanted)| wanted.anything()).map(|(entry, _)| entry)
+    };
+    if !facts.present.has_schema("public") && wanted().any(in_public) && !wanted().any(made) {
+        checked.problems.push(Problem {
+            what: "the target has no schema public, which initdb makes and no backup does".to_owned(),
+            cure: "Make it first: CREATE SCHEMA public;".to_owned(),
+        });
+    }
+    let in_other_words = wanted().filter_map(|entry| {
+        older::in_its_words(facts.version_num, entry).map(|(_, how)| (how, entry.label()))
+    });
+    let mut by_how: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (how, label) in in_other_words {
+        by_how.entry(how).or_default().push(label);
+    }
+    for (how, labels) in by_how {
+        let major = facts.version_num / 10_000;
+        checked.warnings.push(format!("PostgreSQL {major} gets {how}: {}", list(&labels)));
+    }
+    if facts.present.has_default_privileges() && !options.leave_out.privileges {
+        checked.warnings.push(format!(
+            "the target has default privileges for what role {} makes: what is restored gets the backup's privileges instead. \
+             --no-privileges leaves the target's",
+            identifier(&facts.role)
+        ));
+    }
 }
 
 /// What came along and what was left out; what cannot be made.
@@ -272,6 +351,72 @@ fn check_roles(
     }
 }
 
+/// What stays as the target has it, and what its owner can do about it.
+fn note_kept(entries: &[Entry], selection: &Selection, facts: &Facts, checked: &mut Checked) {
+    let of = |wanted: Kept| {
+        selection.kept.iter().filter(move |(_, kept)| *kept == wanted).map(|(index, _)| &entries[*index])
+    };
+    let there: Vec<String> = of(Kept::There).map(Entry::label).collect();
+    if !there.is_empty() {
+        checked.warnings.push(format!("is there already and is used as it is: {}", list(&there)));
+    }
+    let me = identifier(&facts.role);
+    for entry in of(Kept::PublicOwner) {
+        let owner = entry.owner.as_deref().unwrap_or_default();
+        let has =
+            facts.present.schema(&entry.tag).map(|schema| identifier(&schema.owner)).unwrap_or_default();
+        checked.warnings.push(format!(
+            "{} stays with its owner {has}, since role {me} may not give it to another. Its owner can: ALTER SCHEMA {} OWNER TO {};",
+            entry.label(),
+            identifier(&entry.tag),
+            identifier(owner)
+        ));
+    }
+    for entry in of(Kept::OfOwner) {
+        let sql = entry.definition.as_deref().unwrap_or_default().trim().replace('\n', " ");
+        checked.warnings.push(format!(
+            "{} is left out: role {me} does not own what it is about. Its owner can run: {sql}",
+            entry.label()
+        ));
+    }
+    for entry in of(Kept::Rows) {
+        let table = qualified(entry.schema.as_deref().unwrap_or_default(), &entry.tag);
+        checked.warnings.push(format!(
+            "{} is left out: role {me} may not insert into this table of an extension. To bring the rows: GRANT INSERT ON {table} \
+             TO {me}; and restore with --data-only --table {table}",
+            entry.label()
+        ));
+    }
+    for entry in entries
+        .iter()
+        .zip(&selection.wanted)
+        .filter(|(_, wanted)| wanted.anything())
+        .map(|(entry, _)| entry)
+        .chain(of(Kept::There))
+    {
+        note_other_schema(entry, facts, checked);
+    }
+}
+
+/// An extension that lies in another schema than the backup's makes all that names its members by schema fail.
+fn note_other_schema(entry: &Entry, facts: &Facts, checked: &mut Checked) {
+    let Some(extension) = facts.present.extension(&entry.tag).filter(|_| entry.desc == "EXTENSION") else {
+        return;
+    };
+    let asked = entry.definition.as_deref().and_then(|text| text.split_once(" WITH SCHEMA "));
+    let asked = asked.map(|(_, schema)| schema.trim_end_matches([';', '\n']));
+    if let Some(asked) =
+        asked.filter(|asked| **asked != *identifier(&extension.schema) && *asked != "pg_catalog")
+    {
+        checked.warnings.push(format!(
+            "extension {} lies in schema {} here, and in {asked} in the backup: what names its members by schema will fail. \
+             Its owner can move it, if it can be moved: ALTER EXTENSION {0} SET SCHEMA {asked};",
+            identifier(&entry.tag),
+            identifier(&extension.schema),
+        ));
+    }
+}
+
 /// A part may go into a database that is in use, but not over what is there.
 fn check_existing(
     entries: &[Entry],
@@ -284,8 +429,12 @@ fn check_existing(
         return;
     }
     let wanted = entries.iter().zip(&selection.wanted).filter(|(_, wanted)| wanted.definition);
-    let existing: Vec<String> =
-        wanted.filter(|(entry, _)| facts.present.has(entry)).map(|(entry, _)| entry.label()).collect();
+    // An extension is only made if it does not exist, and `public` never.
+    let replaces = |entry: &Entry| entry.desc != "EXTENSION" && !is_made_by_initdb(entry);
+    let existing: Vec<String> = wanted
+        .filter(|(entry, _)| replaces(entry) && facts.present.has(entry))
+        .map(|(entry, _)| entry.label())
+        .collect();
     if !existing.is_empty() {
         checked.problems.push(Problem {
             what: format!("exists in the target already: {}", list(&existing)),

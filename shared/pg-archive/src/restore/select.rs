@@ -3,7 +3,8 @@
 //! was asked for would silently be another.
 //!
 //! Where `pg_restore --table` takes a table's definition and rows alone, this takes the table whole: what belongs to it
-//! ([`belonging`]), and what it needs and the target lacks ([`needs`]).
+//! ([`belonging`]), and what it needs and the target lacks ([`needs`]). What the target has that belongs to somebody
+//! else stays as it is ([`others`]).
 
 use super::options::{Content, RestoreOptions};
 use super::schedule::Pass;
@@ -15,9 +16,11 @@ use crate::{Error, ErrorKind, Result};
 
 mod belonging;
 mod needs;
+mod others;
 
 use belonging::{Relations, is_relation};
 pub(super) use needs::Needed;
+pub(super) use others::{Kept, is_made_by_initdb};
 
 /// What to do about an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub(super) struct Selection {
     pub(super) wanted: Vec<Wanted>,
     /// What came or went because something else needs it.
     pub(super) needed: Needed,
+    /// What stays as the target has it.
+    pub(super) kept: Vec<(usize, Kept)>,
 }
 
 /// What to do about each entry.
@@ -62,11 +67,14 @@ pub(super) fn select(entries: &[Entry], options: &RestoreOptions) -> Result<Sele
         if passes { parts(entry, options.content) } else { Wanted::default() }
     };
     let choose = |index: usize| if chosen[index] { wanted(index) } else { Wanted::default() };
-    let mut selection =
-        Selection { wanted: (0..entries.len()).map(choose).collect(), needed: Needed::default() };
+    let wanted_first = (0..entries.len()).map(choose).collect();
+    let mut selection = Selection { wanted: wanted_first, needed: Needed::default(), kept: Vec::new() };
     if let Some(present) = options.present.as_ref().filter(|_| !filters.are_none()) {
         let excluded = filters.excluded(entries);
         needs::complete(entries, &relations, present, &excluded, &wanted, &mut selection);
+    }
+    if let Some(present) = &options.present {
+        others::keep(entries, present, options, &mut selection);
     }
     Ok(selection)
 }

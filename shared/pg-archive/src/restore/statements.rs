@@ -5,7 +5,9 @@
 
 use std::fmt::Write as _;
 
+use super::older;
 use super::options::RestoreOptions;
+use super::present::Present;
 use super::select::Wanted;
 use crate::quote::{identifier, literal, qualified};
 use crate::toc::Entry;
@@ -121,22 +123,30 @@ fn changed<'a>(have: &mut Option<String>, want: Option<&'a str>) -> Option<&'a s
     Some(want)
 }
 
-/// What makes an entry, and gives it to its owner.
+/// What makes an entry, takes back what the target gave on it of itself, and gives it to its owner.
 pub(super) fn create(entry: &Entry, options: &RestoreOptions) -> Result<String> {
-    let definition = entry.definition.as_deref().unwrap_or_default();
+    let version_num = options.present.as_ref().map_or(0, Present::version_num);
+    let in_its_words = older::in_its_words(version_num, entry).map(|(text, _)| text);
+    let definition = in_its_words.as_deref().or(entry.definition.as_deref()).unwrap_or_default();
     if entry.desc == "MATERIALIZED VIEW DATA" {
         // It runs as the view's owner, and shows what this role may see. Under `row_security = off` it would fail.
         return Ok(format!("SET LOCAL row_security = on;\n{definition}"));
     }
+    // A comment stands for the schema that every database has.
+    let is_made = !definition.starts_with("--");
+    let privileges = match &options.present {
+        Some(present) if is_made && !options.leave_out.privileges => present.take_back(entry)?,
+        _ => String::new(),
+    };
     if options.leave_out.owners {
-        // Old archives name the owner in CREATE SCHEMA. A comment stands for the schema that every database has.
-        if entry.desc == "SCHEMA" && !definition.starts_with("--") {
-            return Ok(format!("CREATE SCHEMA {};\n", identifier(&entry.tag)));
+        // Old archives name the owner in CREATE SCHEMA.
+        if entry.desc == "SCHEMA" && is_made {
+            return Ok(format!("CREATE SCHEMA {};\n{privileges}", identifier(&entry.tag)));
         }
-        return Ok(definition.to_owned());
+        return Ok(format!("{definition}{privileges}"));
     }
     let owner = alter_owner(entry)?;
-    Ok(format!("{definition}\n{}", owner.unwrap_or_default()))
+    Ok(format!("{definition}\n{privileges}{}", owner.unwrap_or_default()))
 }
 
 /// `TRUNCATE` of a table that this restore has made itself, before its only data file. There is nothing in it, but a
@@ -144,7 +154,8 @@ pub(super) fn create(entry: &Entry, options: &RestoreOptions) -> Result<String> 
 /// its rows come to lie in the order of the archive, and with `wal_level = minimal` no WAL is written
 /// (`restore_toc_entry` in `pg_backup_archiver.c`). A table with several data files is left alone.
 pub(super) fn empty_new_table(entry: &Entry, entries: &[Entry], wanted: &[Wanted]) -> Option<String> {
-    let [table] = entry.dependencies[..] else { return None };
+    // One of several files depends on nothing (docs/decisions/0003-chunks-without-dependencies.md).
+    let table = *entry.dependencies.first()?;
     let through_root =
         entry.definition.as_deref().is_some_and(|text| text.starts_with("-- load via partition root"));
     let at = entries.iter().position(|other| other.id == table && other.desc == "TABLE")?;
@@ -156,6 +167,11 @@ pub(super) fn empty_new_table(entry: &Entry, entries: &[Entry], wanted: &[Wanted
 /// The role that an entry is given to, if it is.
 pub(super) fn new_owner(entry: &Entry) -> Option<&str> {
     alter_owner(entry).ok().flatten().and(non_empty(entry.owner.as_ref()))
+}
+
+/// The statement that gives an entry to its owner, if it has one.
+pub(super) fn owner_statement(entry: &Entry) -> Option<String> {
+    alter_owner(entry).ok().flatten()
 }
 
 /// `ALTER … OWNER TO`, for what has an owner of its own: all that can be dropped, but some kinds.

@@ -23,7 +23,8 @@ impl UserObjects {
 }
 
 /// The objects that users made in a database: none in a new one. Extensions and what belongs to them do not count,
-/// since every archive asks for its extensions only if they do not exist; nor does the schema `public`.
+/// since every archive asks for its extensions only if they do not exist; nor do the schemas that they were made in, nor
+/// the schema `public`.
 pub async fn user_objects(session: &Session) -> Result<UserObjects> {
     let rows = session.rows(&query()).await?;
     let mut objects = UserObjects::default();
@@ -63,7 +64,11 @@ fn query() -> String {
     let objects = [
         plain.join("UNION ALL "),
         rows_of("pg_class", "AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND relpersistence <> 't'"),
-        rows_of("pg_namespace", "AND nspname <> 'public' AND nspname !~ '^pg_(temp|toast)'"),
+        rows_of(
+            "pg_namespace",
+            "AND nspname <> 'public' AND nspname !~ '^pg_(temp|toast)' \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE x.extnamespace = o.oid)",
+        ),
         rows_of(
             "pg_type",
             "AND typtype <> 'm' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = o.oid) \

@@ -3,6 +3,9 @@
 //! Source of the form: `aclitemout` and `putid` in PostgreSQL's `src/backend/utils/adt/acl.c`, `array_out` in
 //! `arrayfuncs.c`; it is read like `parsePGArray` and `parseAclItem` in `pg_dump` do.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 /// One privilege list of one grantee, given by one grantor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AclItem {
@@ -74,6 +77,25 @@ pub(super) fn elements(array: &str) -> Option<Vec<String>> {
     (!quoted).then_some(elements)
 }
 
+/// A list without what speaks of roles that were dropped: these stand there by their OID. `pg_init_privs` of versions
+/// before 17 keeps them, since nothing records that it names a role (release notes of 17.1).
+pub(super) fn without_dropped<'a>(list: &'a str, roles: &HashSet<&str>) -> Cow<'a, str> {
+    let is_dropped = |role: &str| {
+        !role.is_empty() && role.bytes().all(|byte| byte.is_ascii_digit()) && !roles.contains(role)
+    };
+    let names_dropped = |text: &String| {
+        AclItem::parse(text).is_some_and(|item| is_dropped(&item.grantee) || is_dropped(&item.grantor))
+    };
+    match elements(list) {
+        Some(items) if items.iter().any(names_dropped) => {
+            let kept = items.iter().filter(|item| !names_dropped(item));
+            let quoted = kept.map(|item| format!("\"{}\"", item.replace('\\', "\\\\").replace('"', "\\\"")));
+            Cow::Owned(format!("{{{}}}", quoted.collect::<Vec<_>>().join(",")))
+        }
+        _ => Cow::Borrowed(list),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +117,20 @@ mod tests {
             ("\"ann=r/bob", None),
         ] {
             assert_eq!(AclItem::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn dropped_roles_are_nobody() {
+        let roles = HashSet::from(["ann", "77"]);
+        for (list, expected) in [
+            ("{ann=r/ann,77=r/ann}", "{ann=r/ann,77=r/ann}"),
+            ("{ann=r/ann,16400=r/ann,=r/16400}", r#"{"ann=r/ann"}"#),
+            (r#"{"\"a\\b\"=r/c",16400=r/ann}"#, r#"{"\"a\\b\"=r/c"}"#),
+            ("{16400=r/ann}", "{}"),
+            ("unreadable", "unreadable"),
+        ] {
+            assert_eq!(without_dropped(list, &roles), expected, "{list}");
         }
     }
 

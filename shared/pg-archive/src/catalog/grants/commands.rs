@@ -1,6 +1,7 @@
 //! GRANT and REVOKE statements that lead from one privilege list to another (`buildACLCommands` in
 //! `src/bin/pg_dump/dumputils.c`).
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::acl::{AclItem, elements};
@@ -26,6 +27,8 @@ pub(super) struct Target<'a> {
     pub(super) owner: &'a str,
     /// The source server's `server_version_num`.
     pub(super) version_num: u32,
+    /// Schemas with the roles that may not use them, though they gave privileges on what is in there.
+    pub(super) shut_out: Option<&'a HashSet<(String, String)>>,
 }
 
 impl Target<'_> {
@@ -64,6 +67,10 @@ impl Target<'_> {
             return Ok(());
         }
         let foreign = !item.grantor.is_empty() && item.grantor != self.owner;
+        let admitted = self.admitted(&item.grantor).filter(|_| foreign);
+        if let Some((schema, role)) = &admitted {
+            let _ = writeln!(sql, "GRANT USAGE ON SCHEMA {schema} TO {role};");
+        }
         if foreign {
             let _ = writeln!(sql, "SET SESSION AUTHORIZATION {};", quote::identifier(&item.grantor));
         }
@@ -81,7 +88,18 @@ impl Target<'_> {
         if foreign {
             sql.push_str("RESET SESSION AUTHORIZATION;\n");
         }
+        if let Some((schema, role)) = &admitted {
+            let _ = writeln!(sql, "REVOKE USAGE ON SCHEMA {schema} FROM {role};");
+        }
         Ok(())
+    }
+
+    /// The schema that a grantor must be let into while it grants, and the grantor, quoted. Who gave a privilege and lost
+    /// the schema afterwards still stands in the list; `pg_dump` writes a statement that fails.
+    fn admitted(&self, grantor: &str) -> Option<(String, String)> {
+        let key = (self.schema.to_owned(), grantor.to_owned());
+        let shut_out = self.shut_out.is_some_and(|shut_out| shut_out.contains(&key));
+        shut_out.then(|| (quote::identifier(self.schema), quote::identifier(grantor)))
     }
 
     /// Kind and name. Without a name two spaces follow the kind, as in `pg_dump` up to 17.
@@ -165,7 +183,16 @@ mod tests {
     use super::*;
 
     fn table(column: Option<&'static str>, version_num: u32) -> Target<'static> {
-        Target { prefix: "", kind: "TABLE", schema: "s", name: "t", column, owner: "own", version_num }
+        Target {
+            prefix: "",
+            kind: "TABLE",
+            schema: "s",
+            name: "t",
+            column,
+            owner: "own",
+            version_num,
+            shut_out: None,
+        }
     }
 
     #[test]
@@ -198,6 +225,20 @@ mod tests {
         ] {
             assert_eq!(table(column, 150_000).commands(acl, base).unwrap(), expected, "{acl} from {base}");
         }
+    }
+
+    #[test]
+    fn who_lost_the_schema_is_let_in_to_grant() {
+        let shut_out =
+            HashSet::from([("s".to_owned(), "ann".to_owned()), ("s".to_owned(), "own".to_owned())]);
+        let target = Target { shut_out: Some(&shut_out), ..table(None, 150_000) };
+        let sql = target.commands("{own=arwdDxt/own,ann=r*/own,bob=r/ann}", "{own=arwdDxt/own}").unwrap();
+        assert_eq!(
+            sql,
+            "GRANT SELECT ON TABLE s.t TO ann WITH GRANT OPTION;\nGRANT USAGE ON SCHEMA s TO ann;\n\
+             SET SESSION AUTHORIZATION ann;\nGRANT SELECT ON TABLE s.t TO bob;\nRESET SESSION AUTHORIZATION;\n\
+             REVOKE USAGE ON SCHEMA s FROM ann;\n"
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Columns, their defaults, their NOT NULL constraints, and the CHECK constraints of tables (`getTableAttrs`).
 
+use std::collections::{HashMap, HashSet};
+
 use crate::catalog::constraints::Constraint;
 use crate::catalog::tables::read::{oids, with_table};
-use crate::catalog::tables::{Column, ColumnDefault, NotNull};
+use crate::catalog::tables::{Column, ColumnDefault, NotNull, inheritance};
 use crate::catalog::{Address, Catalog, DumpId, Kind, Object, class};
 use crate::quote;
 use crate::session::{Row, Session};
@@ -19,6 +21,7 @@ pub(super) async fn read(catalog: &mut Catalog, session: &Session) -> Result<()>
     if catalog.server.version_num >= 180_000 {
         name_not_nulls(catalog);
     }
+    inheritance::find_orders(catalog);
     if !catalog.selection.schema {
         return Ok(());
     }
@@ -129,6 +132,56 @@ fn name_not_nulls(catalog: &mut Catalog) {
     }
 }
 
+/// Names NOT NULL constraints where a server from 18 on would choose the name of another constraint of the table, which
+/// could then not be made. Older servers read such a name and forget it. To be called once all constraints are read.
+pub(in crate::catalog) fn keep_names_apart(catalog: &mut Catalog) {
+    if catalog.server.version_num >= 180_000 {
+        return;
+    }
+    let mut taken: HashMap<DumpId, HashSet<String>> = HashMap::new();
+    for object in catalog.objects() {
+        if let Kind::Constraint(constraint) | Kind::ForeignKey(constraint) = &object.kind
+            && let Some(table) = constraint.table
+            && object.name.ends_with(NOT_NULL)
+        {
+            taken.entry(table).or_default().insert(object.name.clone());
+        }
+    }
+    for (table, mut taken) in taken {
+        let object = catalog.get_mut(table);
+        let table_name = object.name.clone();
+        let Kind::Table(table) = &mut object.kind else { continue };
+        for column in &mut table.columns {
+            let Some(not_null) = &mut column.not_null else { continue };
+            let chosen =
+                |number: &str| object_name(&table_name, &column.name, &format!("{NOT_NULL}{number}"));
+            if taken.contains(&chosen("")) {
+                let free = (1..=u32::MAX)
+                    .map(|number| chosen(&number.to_string()))
+                    .find(|name| !taken.contains(name));
+                not_null.name.clone_from(&free);
+                taken.extend(free);
+            }
+        }
+    }
+}
+
+/// What stands behind table and column in the name that the server chooses for a NOT NULL constraint.
+pub(super) const NOT_NULL: &str = "not_null";
+/// The longest name in bytes (`NAMEDATALEN`).
+const NAME_BYTES_MAX: usize = 63;
+
+/// The name that the server makes of these parts, the longer of the first two cut where they are too long
+/// (`makeObjectName` in `src/backend/commands/indexcmds.c`).
+pub(super) fn object_name(table: &str, column: &str, label: &str) -> String {
+    let (mut first, mut second) = (table.len(), column.len());
+    while first + second + label.len() + 2 > NAME_BYTES_MAX {
+        if first > second { first -= 1 } else { second -= 1 }
+    }
+    let cut = |text: &str, bytes: usize| text[..text.floor_char_boundary(bytes)].to_owned();
+    format!("{}_{}_{label}", cut(table, first), cut(column, second))
+}
+
 async fn defaults(catalog: &mut Catalog, session: &Session, tables: &str) -> Result<()> {
     let sql = format!(
         "SELECT d.oid AS default_oid, d.adrelid AS oid, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS expression
@@ -220,4 +273,22 @@ async fn constraints(catalog: &mut Catalog, session: &Session, tables: &str) -> 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_as_the_server_cuts_them() {
+        let long = "x".repeat(60);
+        for (table, column, expected) in [
+            ("t", "i", "t_i_not_null".to_owned()),
+            (long.as_str(), "i", format!("{}_i_not_null", "x".repeat(52))),
+            (long.as_str(), long.as_str(), format!("{}_{}_not_null", "x".repeat(27), "x".repeat(26))),
+            ("é", &"é".repeat(30), format!("é_{}_not_null", "é".repeat(25))),
+        ] {
+            assert_eq!(object_name(table, column, NOT_NULL), expected);
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::catalog::tables::{Column, ColumnDefault, NotNull, Table, TableAttach};
+use crate::catalog::tables::{Column, ColumnDefault, NotNull, Table, TableAttach, columns, inheritance};
 use crate::catalog::{Catalog, Kind, Object, Parts, comments, constraints, views};
 use crate::emit::{Definition, Emitter};
-use crate::quote::identifier;
+use crate::quote::{identifier, qualified};
 use crate::toc::Section;
 use crate::{Error, ErrorKind, Result};
 
@@ -91,15 +91,19 @@ fn view_definition<'a>(object: &Object, table: &'a Table) -> Result<&'a str> {
 fn create_table(out: &Emitter<'_>, object: &Object, table: &Table, qualified: &str) -> Result<String> {
     let catalog = out.catalog;
     let unlogged = if table.persistence == 'u' { "UNLOGGED " } else { "" };
-    let mut sql = format!("CREATE {unlogged}{} {qualified}", table.kind_words());
+    let ordered = table.inherits_later.then(|| order_of_columns(catalog, object, table));
+    let mut sql = ordered.as_ref().map(|(_, create)| create.clone()).unwrap_or_default();
+    let _ = write!(sql, "CREATE {unlogged}{} {qualified}", table.kind_words());
     if let Some(of_type) = &table.of_type {
         let _ = write!(sql, " OF {of_type}");
     }
     if table.relkind != 'm' {
         sql.push_str(&elements(catalog, table));
         if !table.parents.is_empty() && !table.is_partition {
-            let parents: Vec<String> =
-                table.parents.iter().map(|parent| catalog.qualified(catalog.get(*parent))).collect();
+            let parents = match &ordered {
+                Some((name, _)) => vec![name.clone()],
+                None => parents(catalog, table),
+            };
             let _ = write!(sql, "\nINHERITS ({})", parents.join(", "));
         }
         if let Some(key) = &table.partition_key {
@@ -124,10 +128,57 @@ fn create_table(out: &Emitter<'_>, object: &Object, table: &Table, qualified: &s
     if let Some(method) = table.access_method.as_deref().filter(|_| table.relkind == 'p') {
         let _ = writeln!(sql, "ALTER TABLE {qualified} SET ACCESS METHOD {};", identifier(method));
     }
+    if let Some((order, _)) = &ordered {
+        let alter = format!("ALTER {}TABLE ONLY {qualified}", table.foreign_prefix());
+        for parent in parents(catalog, table) {
+            let _ = writeln!(sql, "{alter} INHERIT {parent};");
+        }
+        let _ = writeln!(sql, "{alter} NO INHERIT {order};\nDROP TABLE {order};");
+    }
     for column in table.columns.iter().filter(|column| !column.dropped) {
         sql.push_str(&column_properties(catalog, table, column, qualified));
     }
     Ok(sql)
+}
+
+fn parents(catalog: &Catalog, table: &Table) -> Vec<String> {
+    table.parents.iter().map(|parent| catalog.qualified(catalog.get(*parent))).collect()
+}
+
+/// The name of a table that is there only until its heir has the columns in their order, and what makes it. It has what
+/// the heir has from its parents alone, so that this is not the heir's own.
+fn order_of_columns(catalog: &Catalog, object: &Object, table: &Table) -> (String, String) {
+    let name =
+        qualified(catalog.schema_name(object), &columns::object_name("pgark_order_of", &object.name, "heir"));
+    let columns = inheritance::columns_to_order(catalog, table).into_iter().map(|column| {
+        let mut sql = format!("{} {}", identifier(&column.name), column.type_name);
+        let above = inheritance::generated_above(catalog, table, column);
+        if let Some(above) = above
+            && let Some(expression) = inheritance::expression(catalog, above)
+        {
+            let stored = if above.generated == 's' { " STORED" } else { "" };
+            let _ = write!(sql, " GENERATED ALWAYS AS ({expression}){stored}");
+        }
+        if let Some(not_null) = column.not_null.as_ref().filter(|not_null| !not_null.local) {
+            let chosen = || columns::object_name(&object.name, &column.name, columns::NOT_NULL);
+            let name = not_null.name.clone().unwrap_or_else(chosen);
+            let _ = write!(sql, " CONSTRAINT {} NOT NULL", identifier(&name));
+        }
+        if let Some(collation) = &column.collation {
+            let _ = write!(sql, " COLLATE {collation}");
+        }
+        sql
+    });
+    let checks =
+        table.checks.iter().map(|check| catalog.get(*check)).filter_map(|object| match &object.kind {
+            Kind::Constraint(check) if !check.separate && !check.local => {
+                Some(format!("CONSTRAINT {} {}", identifier(&object.name), check.definition.as_deref()?))
+            }
+            _ => None,
+        });
+    let elements: Vec<String> = columns.chain(checks).collect();
+    let create = format!("CREATE TABLE {name} (\n    {}\n);\n\n", elements.join(",\n    "));
+    (name, create)
 }
 
 /// The parenthesized list of columns and constraints.

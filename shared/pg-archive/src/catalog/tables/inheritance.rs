@@ -1,6 +1,6 @@
 //! What a table has from its parents (`flagInhTables`, `flagInhAttrs` in `src/bin/pg_dump/common.c`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::Result;
 use crate::catalog::tables::{Column, ColumnDefault, Table, TableAttach};
@@ -58,6 +58,68 @@ fn link(catalog: &mut Catalog, child: DumpId, parents: &[DumpId]) {
     }
 }
 
+/// Marks the tables whose columns `INHERITS` would put in another order: it puts those of the parents first. Who adds a
+/// column to a parent, or a parent to a table that exists (`ALTER TABLE … INHERIT`), has such a table. What names no
+/// columns (`INSERT` without a list, `SELECT *`) then means others; `pg_dump` takes that into account for partitions alone.
+pub(super) fn find_orders(catalog: &mut Catalog) {
+    let differs = |table: &Table| {
+        let own =
+            table.columns.iter().filter(|column| table.prints(column)).map(|column| column.name.as_str());
+        let mut made: Vec<&str> = Vec::new();
+        for name in from_parents(catalog, table).map(|column| column.name.as_str()).chain(own) {
+            if !made.contains(&name) {
+                made.push(name);
+            }
+        }
+        let there = table.columns.iter().filter(|column| !column.dropped);
+        !made.into_iter().eq(there.map(|column| column.name.as_str()))
+    };
+    // A generated column cannot be inherited and be one's own, before 16 at least.
+    let can_be_put_in_order = |table: &Table| {
+        columns_to_order(catalog, table)
+            .iter()
+            .all(|column| column.generated == ' ' || generated_above(catalog, table, column).is_some())
+    };
+    let found: Vec<DumpId> = catalog
+        .tables()
+        .filter(|(_, table)| !table.parents.is_empty() && !table.is_partition)
+        .filter(|(_, table)| differs(table) && can_be_put_in_order(table))
+        .map(|(object, _)| object.id)
+        .collect();
+    for id in found {
+        if let Kind::Table(table) = &mut catalog.get_mut(id).kind {
+            table.inherits_later = true;
+        }
+    }
+}
+
+/// The columns of a table's parents, in the order in which `INHERITS` takes them.
+fn from_parents<'a>(catalog: &'a Catalog, table: &'a Table) -> impl Iterator<Item = &'a Column> {
+    let parents = table.parents.iter().filter_map(|parent| match &catalog.get(*parent).kind {
+        Kind::Table(parent) => Some(parent),
+        _ => None,
+    });
+    parents.flat_map(|parent| &parent.columns).filter(|column| !column.dropped)
+}
+
+/// The columns up to the last one that a parent has too: what stands behind that is in order anyway.
+pub(super) fn columns_to_order<'a>(catalog: &Catalog, table: &'a Table) -> Vec<&'a Column> {
+    let names: HashSet<&str> = from_parents(catalog, table).map(|column| column.name.as_str()).collect();
+    let there: Vec<&Column> = table.columns.iter().filter(|column| !column.dropped).collect();
+    let end =
+        there.iter().rposition(|column| names.contains(column.name.as_str())).map_or(0, |last| last + 1);
+    there[..end].to_vec()
+}
+
+/// The parents' column of that name, if it is generated.
+pub(super) fn generated_above<'a>(
+    catalog: &'a Catalog,
+    table: &'a Table,
+    column: &Column,
+) -> Option<&'a Column> {
+    from_parents(catalog, table).find(|above| above.name == column.name && above.generated != ' ')
+}
+
 /// What a column finds in its parents.
 #[derive(Default)]
 struct Inherited {
@@ -111,7 +173,7 @@ fn inherited(catalog: &Catalog, table: &Table, column: &Column) -> Inherited {
     found
 }
 
-fn expression<'a>(catalog: &'a Catalog, column: &Column) -> Option<&'a str> {
+pub(super) fn expression<'a>(catalog: &'a Catalog, column: &Column) -> Option<&'a str> {
     match &catalog.get(column.default?).kind {
         Kind::ColumnDefault(default) => Some(&default.expression),
         _ => None,

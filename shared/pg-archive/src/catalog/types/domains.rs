@@ -102,6 +102,14 @@ fn not_null(catalog: &Catalog, object: &Object, type_: &Type) -> String {
             format!(" {}", named(named_by, constraint))
         }
         None if has_row => String::new(),
+        // From 17 on it would get this name, which is another's. Older servers forget the other one.
+        None if type_
+            .constraints
+            .iter()
+            .any(|id| catalog.get(*id).name == format!("{}_not_null", object.name)) =>
+        {
+            format!(" CONSTRAINT {} NOT NULL", quote::identifier(&format!("{}_not_null1", object.name)))
+        }
         _ => " NOT NULL".to_owned(),
     }
 }

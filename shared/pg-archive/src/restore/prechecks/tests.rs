@@ -91,7 +91,7 @@ fn rows_alone_need_empty_tables_that_are_there() {
         problems(&options, &facts, &Made::default()),
         ["rows are to go into tables that the target lacks: public.t"]
     );
-    facts.present = Present::of(&[("relation", "public", "t")]);
+    facts.present = Present::of(&[("relation", "public", "t"), ("SCHEMA", "", "public")]);
     assert_eq!(problems(&options, &facts, &Made::default()), [""; 0]);
     facts.filled.push("public.t".to_owned());
     assert_eq!(

@@ -31,6 +31,9 @@ fn archive() -> Vec<Entry> {
             entry.definition = None;
             entry.data_file = Some(format!("{tag}.dat"));
         }
+        if *desc == "ENCODING" {
+            entry.definition = Some("SET client_encoding = 'LATIN1';\n".to_owned());
+        }
         if *desc == "INDEX" {
             entry.definition = Some("CREATE INDEX t_index ON app.t USING btree (i);\n".to_owned());
         }
@@ -130,7 +133,7 @@ fn completed(tables: &[&str], excluded: &[&str], present: Present) -> [Vec<usize
         present: Some(present),
         ..RestoreOptions::default()
     };
-    let Selection { wanted, needed } = select(&shop(), &options).unwrap();
+    let Selection { wanted, needed, .. } = select(&shop(), &options).unwrap();
     let first = |pairs: Vec<(usize, usize)>| pairs.into_iter().map(|(index, _)| index + 1).collect();
     [
         (1..).zip(wanted).filter_map(|(id, wanted)| wanted.anything().then_some(id)).collect(),
@@ -187,4 +190,13 @@ fn the_comment_that_marks_a_load_through_the_root_is_no_definition() {
     entries[7].definition = Some("-- load via partition root app.p".to_owned());
     let wanted = select(&entries, &RestoreOptions::default()).unwrap().wanted;
     assert_eq!(wanted[7], Wanted { definition: false, data: true });
+}
+
+/// Names are given in the characters that people read, whatever bytes they are in the archive.
+#[test]
+fn patterns_are_for_what_people_read() {
+    let mut entries = archive();
+    entries[5].tag = crate::raw_text::decode(b"gr\xf6\xdfe").into_owned();
+    let options = RestoreOptions { tables: vec!["größe".to_owned()], ..RestoreOptions::default() };
+    assert!(select(&entries, &options).unwrap().wanted[5].anything());
 }
