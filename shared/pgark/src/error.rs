@@ -131,6 +131,8 @@ pub enum Exit {
     Damaged = 3,
     /// Unhealthy.
     Unhealthy = 4,
+    /// A restore brought what it could, and left out some objects.
+    LeftOut = 5,
     /// A run was asked for and was not done: another one is in progress, or it was stopped from starting.
     NotDone = 6,
 }

@@ -254,6 +254,7 @@ async fn restore(
         no_owner: no_roles,
         no_privileges: no_roles,
         no_tablespaces: true,
+        exit_on_error: true,
         ..Restore::default()
     };
     tracing::info!(backup = %backup, rows = content.manifest.totals.rows, "restoring");

@@ -238,7 +238,7 @@ impl<R: Summarized> SourceOutcome<R> {
 fn badness(exit: Exit) -> u8 {
     match exit {
         Exit::Done => 0,
-        Exit::Unhealthy => 1,
+        Exit::Unhealthy | Exit::LeftOut => 1,
         Exit::NotDone => 2,
         Exit::Usage => 3,
         Exit::Failed => 4,

@@ -55,7 +55,7 @@ impl Outcome {
         match error.exit() {
             Exit::Damaged => Self::Damaged,
             Exit::Unhealthy => Self::Unhealthy,
-            Exit::Done | Exit::Failed | Exit::Usage | Exit::NotDone => Self::Failed,
+            Exit::Done | Exit::Failed | Exit::Usage | Exit::LeftOut | Exit::NotDone => Self::Failed,
         }
     }
 

@@ -302,7 +302,7 @@ impl RestoreTestReport {
         self.times.download_seconds = rounded(restored.download_seconds);
         self.restored = Some(Restored {
             entries: restored.entries as u64,
-            entries_left_out: restored.entries_left_out as u64,
+            entries_left_out: restored.entries_unwanted as u64,
             files: restored.files as u64,
             rows: restored.rows,
         });
