@@ -270,7 +270,11 @@ pub(crate) struct Restore {
     /// Give what is of role OLD in the backup to role NEW of the target; may be repeated
     #[arg(long, value_name = "OLD=NEW")]
     pub(crate) role_map: Vec<String>,
-    /// Check everything and say what would be done, but change nothing
+    /// End at the first object that the server does not take; otherwise a restore into a new or empty database goes on
+    /// without it, lists it and exits with 5
+    #[arg(short, long)]
+    pub(crate) exit_on_error: bool,
+    /// Check everything, try the definitions and say what would be done, but change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Do not ask

@@ -30,8 +30,12 @@ mod generated;
 mod globals;
 #[path = "fidelity/kinds.rs"]
 mod kinds;
+#[path = "fidelity/left_out.rs"]
+mod left_out;
 #[path = "fidelity/locales.rs"]
 mod locales;
+#[path = "fidelity/login_triggers.rs"]
+mod login_triggers;
 #[path = "fidelity/majors.rs"]
 mod majors;
 #[path = "fidelity/newer.rs"]

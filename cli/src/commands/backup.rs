@@ -68,6 +68,10 @@ pub(crate) fn print(report: &BackupReport) {
     for missing in &report.missing {
         output::warning(&format!("not in the backup, as --allow-missing accepts: {missing}"));
     }
+    for change in &report.changes {
+        output::warning(&format!("{} [{}]", change.message, change.code.as_str()));
+        output::note(&format!("  {}", change.hint));
+    }
     for warning in &report.warnings {
         output::warning(warning);
     }

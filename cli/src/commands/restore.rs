@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pgark::app::App;
 use pgark::jobs::compare::Comparison;
-use pgark::jobs::restore::{Prepared, Replaced, Restore, RestoreReport};
+use pgark::jobs::restore::{LeftOut, Prepared, Replaced, Restore, RestoreReport, WouldLeaveOut};
 use pgark::{Error, ErrorKind, Exit, Result};
 use serde::Serialize;
 
@@ -35,12 +35,13 @@ pub(crate) async fn run(app: &App, args: &args::Restore, json: bool) -> Result<E
         disable_triggers: args.disable_triggers,
         globals: args.globals,
         role_map: args.role_map.clone(),
+        exit_on_error: args.exit_on_error,
     };
     let stop = stop::token();
-    let prepared = job.prepare(app).await?;
+    let mut prepared = job.prepare(app).await?;
     if args.dry_run {
-        dry_run(&prepared, json);
-        return Ok(Exit::Done);
+        let would_leave_out = prepared.foresee(app, &stop).await?;
+        return Ok(dry_run(&prepared, &would_leave_out, json));
     }
     if !args.yes {
         confirm(&prepared)?;
@@ -50,16 +51,17 @@ pub(crate) async fn run(app: &App, args: &args::Restore, json: bool) -> Result<E
     progress.finish();
     let report = report?;
     output::report(&report, json, print);
-    Ok(Exit::Done)
+    Ok(report.exit())
 }
 
 pub(crate) fn print(report: &RestoreReport) {
+    let but = if report.left_out.is_empty() { "" } else { ", but not all of it" };
     output::line(&format!(
-        "backup {} of {} (database {}, PostgreSQL {}) is restored into {}",
+        "backup {} of {} (database {}, PostgreSQL {}) is restored into {}{but}",
         report.backup, report.source, report.database, report.server_version, report.target
     ));
     output::fields(&[
-        ("entries", format!("{} restored, {} left out", report.entries, report.entries_left_out)),
+        ("entries", format!("{} restored, {} not wanted", report.entries, report.entries_unwanted)),
         ("rows", format!("{} in {} files, each the same as was dumped", count(report.rows), report.files)),
         ("signature", report.signature.to_string()),
         (
@@ -78,6 +80,30 @@ pub(crate) fn print(report: &RestoreReport) {
     }
     for warning in &report.warnings {
         output::warning(warning);
+    }
+    print_left_out(&report.left_out, report.rows_left_out);
+}
+
+/// What was left out, each refusal with what fell with it.
+fn print_left_out(left_out: &[LeftOut], rows: u64) {
+    if left_out.is_empty() {
+        return;
+    }
+    let lost = if rows == 0 { String::new() } else { format!(", with {} rows", count(rows)) };
+    output::line(&format!("LEFT OUT: {} objects{lost}", left_out.len()));
+    for one in left_out {
+        let rows = if one.rows == 0 { String::new() } else { format!(": {} rows lost", count(one.rows)) };
+        output::line(&format!("{}{rows}", one.object));
+        output::line(&format!("  because: {}", one.reason));
+        if one.because_of.is_none() {
+            if let Some(statement) = &one.statement {
+                output::line(&format!("  statement: {statement}"));
+            }
+            output::line(&format!("  cure: {}", one.cure));
+        }
+        let mut lines = one.repeat.lines();
+        output::line(&format!("  repeat: {}", lines.next().unwrap_or_default()));
+        lines.for_each(|line| output::line(&format!("    {line}")));
     }
 }
 
@@ -105,7 +131,7 @@ fn print_replaced(comparison: &Comparison, replaced: &Replaced) {
 }
 
 /// What would be done. PostgreSQL does not tell how much room its disks have.
-fn dry_run(prepared: &Prepared, json: bool) {
+fn dry_run(prepared: &Prepared, would_leave_out: &[WouldLeaveOut], json: bool) -> Exit {
     let plan = Plan {
         backup: prepared.manifest().id.to_string(),
         source: prepared.manifest().source.to_string(),
@@ -114,6 +140,7 @@ fn dry_run(prepared: &Prepared, json: bool) {
         entries: prepared.planned_entries,
         bytes: prepared.planned_bytes,
         free_bytes: None,
+        would_leave_out,
         warnings: &prepared.warnings,
     };
     output::report(&plan, json, |plan| {
@@ -132,8 +159,12 @@ fn dry_run(prepared: &Prepared, json: bool) {
         for warning in plan.warnings {
             output::warning(warning);
         }
+        for one in plan.would_leave_out {
+            output::line(&format!("would be left out: {}: {}", one.object, one.reason));
+        }
         output::line("nothing was changed");
     });
+    if would_leave_out.is_empty() { Exit::Done } else { Exit::LeftOut }
 }
 
 #[derive(Serialize)]
@@ -147,6 +178,8 @@ struct Plan<'a> {
     bytes: u64,
     /// Always null: the server does not tell.
     free_bytes: Option<u64>,
+    /// What the server would not take, as far as its definitions tell.
+    would_leave_out: &'a [WouldLeaveOut],
     warnings: &'a [String],
 }
 

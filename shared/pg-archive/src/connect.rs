@@ -19,6 +19,7 @@ mod passfile;
 mod password;
 mod problems;
 mod query;
+mod quiet;
 mod secret;
 mod settings;
 mod target;
@@ -33,6 +34,7 @@ pub use self::error::{Error, ErrorKind};
 pub use self::lifetime::{Canceller, Closed};
 pub use self::password::PasswordSource;
 pub use self::problems::Problems;
+pub use self::quiet::without_event_triggers;
 pub use self::target::Target;
 pub use self::wire::CopyTag;
 

@@ -5,11 +5,15 @@
 //! soon as what it needs is there; then privileges, materialized views, event triggers. What is decided stands in
 //! pure files ([`select`], [`plan`], [`schedule`], [`statements`]); what acts on the server in [`worker`] and [`data`].
 //!
-//! The first failure ends the restore: nothing is skipped, nothing is tried again. Data files are loaded whole or not
-//! at all, but definitions that were made stay: a restore that failed leaves a target that must be emptied.
+//! What the server refuses is tried again ([`worker`], [`schedule`]), and then ends the restore, or is left out with all
+//! that needs it, as [`RestoreOptions::exit_on_error`] says. Damage of the archive and a lost connection always end it.
+//! Data files are loaded whole or not at all, but definitions that were made stay: a restore that failed leaves a target
+//! that must be emptied.
 //!
 //! Where the data files come from is the caller's business.
 
+use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +29,7 @@ use crate::{Error, ErrorKind, Result};
 mod data;
 mod database;
 mod job;
+mod left_out;
 mod loading;
 mod older;
 mod options;
@@ -36,6 +41,7 @@ mod rehearsal;
 mod report;
 mod role_map;
 mod schedule;
+mod search_path;
 mod select;
 pub(crate) mod sql_text;
 mod statements;
@@ -43,6 +49,7 @@ mod target;
 mod worker;
 
 pub use database::database_properties;
+pub use left_out::{Again, LeftOut, UnderSearchPath};
 pub use loading::ForeignKey;
 pub use options::{Content, Expected, LeaveOut, RestoreOptions};
 pub use prechecks::{Checked, Facts, Made, Problem, check};
@@ -54,9 +61,8 @@ pub use role_map::RoleMap;
 pub use target::{UserObjects, user_objects};
 
 use job::{CancelOnDrop, Job};
-use plan::Plan;
-use schedule::{Next, Schedule};
-use worker::Worker;
+use schedule::{Next, Pass, Schedule, Task};
+use worker::{Outcome, Worker};
 
 /// Restores the entries of an archive.
 ///
@@ -87,6 +93,7 @@ where
         options,
         progress,
         sessions: job::Sessions::default(),
+        paths: tokio::sync::OnceCell::new(),
     };
     check_data_files(&job)?;
     let plan = plan::plan(&job.entries, &job.wanted, &job.options);
@@ -130,7 +137,7 @@ fn check_data_files<S>(job: &Job<S>) -> Result<()> {
     }
 }
 
-async fn run<S>(job: Arc<Job<S>>, plan: Plan) -> Result<RestoreReport>
+async fn run<S>(job: Arc<Job<S>>, tasks: Vec<Task>) -> Result<RestoreReport>
 where
     S: ArchiveSource + 'static,
 {
@@ -139,25 +146,17 @@ where
     let files: Vec<&str> = loaded.filter_map(|(entry, _)| entry.data_file.as_deref()).collect();
     let bytes = files.iter().filter_map(|file| job.options.data_bytes.get(*file)).sum();
     job.progress.event(Event::Planned { entries: wanted, data_files: files.len(), bytes });
-    let mut worker = Worker::open(Arc::clone(&job)).await?;
+    let worker = Worker::open(Arc::clone(&job)).await?;
     let started = Instant::now();
     let refused = if job.options.clean { clean(&job, &worker).await? } else { Vec::new() };
-    let clean = started.elapsed();
-    let restored = async {
-        let started = Instant::now();
-        for index in &plan.first {
-            job.progress.event(Event::Started(&job.entries[*index]));
-            worker.run(*index).await?;
-            job.progress.event(Event::Done(&job.entries[*index]));
-        }
-        let times = Times { clean, pre_data: started.elapsed(), ..Times::default() };
-        let (entries_done, entries_left_out) = (plan.first.len(), job.entries.len() - wanted);
-        let report = RestoreReport { entries_done, entries_left_out, times, ..RestoreReport::default() };
-        let schedule = Schedule::new(plan.tasks);
-        let job = Arc::clone(&job);
-        Parallel { idle: vec![worker], working: JoinSet::new(), schedule, report, job }.run().await
-    };
-    restored.await.map_err(|error| match refused.first() {
+    let times = Times { clean: started.elapsed(), ..Times::default() };
+    let report =
+        RestoreReport { entries_unwanted: job.entries.len() - wanted, times, ..RestoreReport::default() };
+    let schedule = Schedule::new(tasks, job.options.exit_on_error);
+    let (idle, working, refusals) = (vec![worker], JoinSet::new(), HashMap::new());
+    let started = Instant::now();
+    let restored = Parallel { idle, working, schedule, refusals, report, job, started }.run().await;
+    restored.map_err(|error| match refused.first() {
         Some(first) => error.hint(format!("Dropping failed for {} entries, first: {first}.", refused.len())),
         None => error,
     })
@@ -178,20 +177,23 @@ where
     Ok(refused)
 }
 
-/// The part of a restore that several sessions do together.
+/// The work of a restore, in as many sessions as there may be.
 struct Parallel<S> {
     job: Arc<Job<S>>,
     schedule: Schedule,
     /// Sessions without work. More are opened as they are needed, up to the number of jobs.
     idle: Vec<Worker<S>>,
     working: JoinSet<Result<Finished<S>>>,
+    /// Why entries were refused, the last time they were tried.
+    refusals: HashMap<usize, Error>,
     report: RestoreReport,
+    started: Instant,
 }
 
 struct Finished<S> {
     worker: Worker<S>,
     index: usize,
-    file: Option<LoadedFile>,
+    outcome: Outcome,
 }
 
 impl<S> Parallel<S>
@@ -199,57 +201,115 @@ where
     S: ArchiveSource + 'static,
 {
     async fn run(mut self) -> Result<RestoreReport> {
-        let started = Instant::now();
+        let result = self.all().await;
+        if result.is_err() {
+            let tokens = self.job.sessions.take();
+            job::cancel(tokens).await;
+            self.working.shutdown().await;
+        }
+        result?;
+        let circular = self.schedule.circular().iter().filter_map(|index| self.job.entries.get(*index));
+        let circular: Vec<String> = circular.map(Entry::label).collect();
+        if !circular.is_empty() {
+            tracing::warn!(entries = %circular.join(", "), "entries wait for each other in a circle: went by their order");
+        }
+        let times = &mut self.report.times;
+        times.data = times.data.saturating_sub(times.pre_data);
+        times.post_data = self.started.elapsed().saturating_sub(times.pre_data + times.data);
+        self.report.left_out = self.left_out();
+        Ok(self.report)
+    }
+
+    async fn all(&mut self) -> Result<()> {
         loop {
             while self.working.len() < self.job.options.jobs
                 && let Next::Run(index) = self.schedule.next()
             {
+                if self.job.options.exit_on_error {
+                    self.refuse_left_out()?;
+                }
+                if self.schedule.pass() == Pass::Definitions {
+                    self.report.times.pre_data = self.started.elapsed();
+                }
                 let worker = self.idle.pop();
                 self.working.spawn(work(Arc::clone(&self.job), worker, index));
             }
             let Some(joined) = self.working.join_next().await else {
-                break;
+                return if self.job.options.exit_on_error { self.refuse_left_out() } else { Ok(()) };
             };
-            let finished = joined
-                .map_err(|error| {
-                    Error::new(ErrorKind::Statement, "a worker of the restore broke off").because(error)
-                })
-                .and_then(|finished| finished);
-            match finished {
-                Ok(finished) => self.finish(finished, started),
-                Err(error) => {
-                    let tokens = self.job.sessions.take();
-                    job::cancel(tokens).await;
-                    self.working.shutdown().await;
-                    return Err(error);
-                }
-            }
+            let finished = joined.map_err(|error| {
+                Error::new(ErrorKind::Statement, "a worker of the restore broke off").because(error)
+            })?;
+            self.finish(finished?);
         }
-        self.report.times.post_data = started.elapsed().saturating_sub(self.report.times.data);
-        let circular: Vec<String> = self
-            .schedule
-            .circular()
-            .iter()
-            .filter_map(|index| self.job.entries.get(*index))
-            .map(Entry::label)
-            .collect();
-        if !circular.is_empty() {
-            tracing::warn!(entries = %circular.join(", "), "entries wait for each other in a circle: went by their order");
-        }
-        Ok(self.report)
     }
 
-    fn finish(&mut self, finished: Finished<S>, started: Instant) {
-        let Finished { worker, index, file } = finished;
-        let entry = &self.job.entries[index];
-        self.job.progress.event(Event::Done(entry));
-        if entry.section == Section::Data {
-            self.report.times.data = started.elapsed();
-        }
-        self.report.files.extend(file.map(|file| (file.name.clone(), file)));
-        self.report.entries_done += 1;
+    fn finish(&mut self, finished: Finished<S>) {
+        let Finished { worker, index, outcome } = finished;
+        let job = Arc::clone(&self.job);
+        let entry = &job.entries[index];
         self.idle.push(worker);
-        self.schedule.done(index);
+        let times = &mut self.report.times;
+        match self.schedule.pass() {
+            Pass::Definitions => times.pre_data = self.started.elapsed(),
+            _ if entry.section == Section::Data => times.data = self.started.elapsed(),
+            _ => {}
+        }
+        match outcome {
+            Outcome::Done { file, search_path } => {
+                self.job.progress.event(Event::Done(entry));
+                self.refusals.remove(&index);
+                self.report.files.extend(file.map(|file| (file.name.clone(), file)));
+                self.report.entries_done += 1;
+                let under =
+                    search_path.map(|search_path| UnderSearchPath { object: entry.label(), search_path });
+                self.report.under_search_path.extend(under);
+                self.schedule.done(index);
+            }
+            Outcome::Refused(error) => {
+                tracing::debug!(%error, "refused");
+                self.schedule.refused(index, worker::may_change(&error));
+                self.refusals.insert(index, error);
+            }
+        }
+    }
+
+    /// Ends a restore that must bring all.
+    fn refuse_left_out(&mut self) -> Result<()> {
+        let refused: Vec<usize> = self
+            .schedule
+            .left_out()
+            .keys()
+            .filter(|index| self.refusals.contains_key(index))
+            .copied()
+            .collect();
+        let Some((first, more)) = refused.split_first() else { return Ok(()) };
+        let Some(mut error) = self.refusals.remove(first) else { return Ok(()) };
+        if !more.is_empty() {
+            let _ = write!(error.message, "; and {} more were refused", more.len());
+        }
+        Err(error)
+    }
+
+    /// What was given up, in words.
+    fn left_out(&self) -> Vec<LeftOut> {
+        let Job { entries, wanted, options, .. } = &*self.job;
+        let left_out = self
+            .schedule
+            .left_out()
+            .iter()
+            .filter(|(index, _)| wanted.get(**index).is_some_and(|wanted| wanted.anything()));
+        let words = left_out.filter_map(|(index, needs)| {
+            let (entry, wanted) = (&entries[*index], wanted[*index]);
+            let expected = options.expected.as_ref().zip(entry.data_file.as_ref());
+            let expected = expected.and_then(|(expected, file)| expected.get(file)).copied();
+            match (needs, self.refusals.get(index)) {
+                (Some(needs), _) => Some(left_out::fallen(entry, wanted, &entries[*needs], expected)),
+                (None, Some(error)) => Some(left_out::refused(entry, wanted, error, expected)),
+                (None, None) => None,
+            }
+        });
+        words.collect()
     }
 }
 
@@ -262,8 +322,8 @@ where
         None => Worker::open(Arc::clone(&job)).await?,
     };
     job.progress.event(Event::Started(&job.entries[index]));
-    let file = worker.run(index).await?;
-    Ok(Finished { worker, index, file })
+    let outcome = worker.run(index).await?;
+    Ok(Finished { worker, index, outcome })
 }
 
 /// An entry with a definition, and nothing that a test has not asked for.

@@ -19,6 +19,7 @@ use crate::store::Replication;
 
 pub mod alerts;
 mod backups;
+mod changes;
 mod findings;
 pub mod metrics;
 mod order;
@@ -27,6 +28,7 @@ mod proofs;
 mod replication;
 pub(crate) mod tiers;
 
+pub use changes::changes;
 pub use findings::{Code, Finding};
 pub use promises::Promises;
 pub(crate) use promises::WINDOW;
@@ -62,6 +64,10 @@ pub struct Facts {
     /// Whether the newest good backup was copied elsewhere, if the bucket is asked for replication; and if it is too young
     /// for that, also one that is not.
     pub replicas: Vec<ReplicaState>,
+    /// What the newest good backup has no longer as the one before had it.
+    pub changes: Vec<Finding>,
+    /// That the last run of a backup did not find the source on its server, in a sentence's words.
+    pub vanished: Option<String>,
     /// What could not be looked at, and why.
     pub not_looked_at: Vec<String>,
 }

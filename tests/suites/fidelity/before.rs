@@ -94,7 +94,7 @@ fn what_a_role_may_not_do_is_refused_before_the_first_change() -> Result {
     vault.backup(&source.url(), &[])?;
     let name = format!("{}_limited", source.name());
     let to = server.url_as("pgark_limited", "harness", "postgres");
-    let restore = ["restore", "latest", "--to", &to, "--create", &name];
+    let restore = ["restore", "latest", "--exit-on-error", "--to", &to, "--create", &name];
     let (exit, error) = vault.refused(&restore)?;
     assert!(exit == 1 && text(&error, "message")?.contains("may not give objects to postgres"), "{error}");
     let (exit, error) = vault.refused(&[&restore[..], &["--no-owner"]].concat())?;
@@ -125,7 +125,7 @@ fn a_failure_says_the_state_and_the_way_to_repeat() -> Result {
 
     // Into a new database: it stays, since an index of hours may be worth more than order; it is marked.
     let (url, name) = (server.url("postgres"), format!("{}_new", source.name()));
-    let restore = ["restore", "latest", "--to", &url, "--create", &name];
+    let restore = ["restore", "latest", "--exit-on-error", "--to", &url, "--create", &name];
     let (exit, error) = vault.refused(&restore)?;
     let drop = format!("DROP DATABASE {name};");
     assert!(exit == 1 && text(&error, "hint")?.contains(&drop), "{error}");
@@ -140,7 +140,7 @@ fn a_failure_says_the_state_and_the_way_to_repeat() -> Result {
     // Into one that is there: its comment comes back with the restore that succeeds.
     let target = server.create_database("target")?;
     server.psql(&format!("comment on database {} is 'it''s {{mine}}'", target.name()))?;
-    let into = ["restore", "latest", "--to", &target.url()];
+    let into = ["restore", "latest", "--exit-on-error", "--to", &target.url()];
     let (exit, error) = vault.refused(&into)?;
     assert!(exit == 1 && text(&error, "hint")?.contains("the same command again with --clean"), "{error}");
     assert!(comment(target.name())?.contains("holds a part of backup"));

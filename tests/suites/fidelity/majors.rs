@@ -88,7 +88,7 @@ fn what_an_older_server_does_not_know_is_refused_before_the_first_change() -> Re
         drop(load(server, &[])?);
         let name = format!("older_{from}_{to}");
         let into = |url: &str, more: &[&str]| -> anyhow::Result<(i32, Value)> {
-            vault.refused(&[&["restore", "latest", "--to", url], more].concat())
+            vault.refused(&[&["restore", "latest", "--exit-on-error", "--to", url], more].concat())
         };
         let (exit, error) = into(&server.url("postgres"), &["--create", &name])?;
         let text = error.to_string();

@@ -54,6 +54,19 @@ impl Vault {
         serde_json::from_slice(&output.stdout).context("the report is no JSON document")
     }
 
+    /// Runs `pgark` to whatever end, and returns its exit code and its report.
+    pub(crate) fn ended(
+        &self,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<(i32, Value)> {
+        let output = self.pgark(arguments, settings)?.output()?;
+        let report = serde_json::from_slice(&output.stdout).with_context(|| {
+            format!("the report is no JSON document: {}", String::from_utf8_lossy(&output.stderr))
+        })?;
+        Ok((output.status.code().context("pgark was killed")?, report))
+    }
+
     /// Runs `pgark` to failure, and returns its exit code and the error of its report.
     pub(crate) fn refused(&self, arguments: &[&str]) -> anyhow::Result<(i32, Value)> {
         let output = self.pgark(arguments, &[])?.output()?;

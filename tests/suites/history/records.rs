@@ -139,7 +139,9 @@ fn a_run_that_is_killed_leaves_a_start_and_one_that_is_stopped_an_end() -> Resul
             [one("backup", "killed", None), one("backup", "stopped", Some("failed"))]
         );
         // The killed one's lease has not run out yet. Nobody is told that all is well: the reason is said.
-        let skipped = backup("killed")?.run()?.done()?;
+        let ended = backup("killed")?.run()?;
+        assert_eq!(ended.code, 6, "{ended}");
+        let skipped: serde_json::Value = serde_json::from_str(&ended.out)?;
         assert_eq!(skipped["job"], "backup");
         let why = skipped["skipped"].as_str().unwrap_or_default();
         assert!(why.starts_with("another backup of killed is in progress: run "), "{skipped}");

@@ -1,7 +1,7 @@
 //! One run over several databases.
 
 use pgark_tests::Postgres;
-use pgark_tests::postgres::Database;
+use pgark_tests::postgres::{Database, client};
 use serde_json::Value;
 
 use crate::place::Place;
@@ -129,7 +129,41 @@ fn the_databases_of_a_server_are_found_but_for_those_that_are_left_out() -> Resu
     assert_eq!(verified["done"], 2, "{verified}");
     let one = call("backup")?.with(["--source", "main.app"]).run()?.done()?;
     assert_eq!((&one["source"], &one["database"]), (&"main.app".into(), &"app".into()));
+    let in_app = |sql: &str| -> Result {
+        let status =
+            client("psql")?.args(["-Xq", "--command", sql, "--dbname", &server.url("app")]).status()?;
+        anyhow::ensure!(status.success(), "{sql}");
+        Ok(())
+    };
+    in_app("create table t as select n from generate_series(1, 200) n; create table kept as select 1 as n")?;
     let all = call("backup")?.with(["--source", "main"]).run()?.done()?;
     assert_eq!(all["done"], 2, "{all}");
+
+    // A database that is gone and a table that is emptied fail nothing, and are told by run, record and health.
+    server.psql("drop database \"App Two\"")?;
+    in_app("truncate t")?;
+    let all = call("backup")?.with(["--source", "main"]).run()?.done()?;
+    let gone = line(&all, "main.=41pp=20=54wo");
+    let why = "main.=41pp=20=54wo is not found on its server any more";
+    assert_eq!((&gone["outcome"], &gone["skipped"]), (&"skipped".into(), &why.into()), "{all}");
+    let told =
+        |list: &Value, code: &str| list.as_array().into_iter().flatten().any(|found| found["code"] == code);
+    let changes = &line(&all, "main.app")["report"]["changes"];
+    assert!(
+        told(changes, "table.emptied") && changes.to_string().contains("public.t (200 rows before)"),
+        "{all}"
+    );
+    let runs = call("history")?.with(["--job", "backup"]).run()?.done()?;
+    let record = |source: &str| {
+        let runs = runs["runs"].as_array().into_iter().flatten();
+        runs.filter(|run| run["source"] == source).next_back().cloned().unwrap_or_default()
+    };
+    assert_eq!(record("main.=41pp=20=54wo")["error"]["code"], "source.vanished", "{runs}");
+    assert!(record("main.app")["warnings"].to_string().contains("table.emptied"), "{runs}");
+    for (source, code) in [("main.=41pp=20=54wo", "source.vanished"), ("main.app", "table.emptied")] {
+        let ended = call("health")?.with(["--quiet", "--no-report", "--source", source]).run()?;
+        let health: Value = serde_json::from_str(&ended.out)?;
+        assert!(told(&health["sources"][0]["warnings"], code), "{ended}");
+    }
     Ok(())
 }

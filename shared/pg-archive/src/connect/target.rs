@@ -180,6 +180,16 @@ impl Target {
         Self { application_name: application_name.into(), ..self.clone() }
     }
 
+    /// The same with a setting from the first moment of a session on, before login event triggers fire: behind what
+    /// `options` says already, so it wins.
+    #[must_use]
+    pub(crate) fn with_setting(&self, name: &str, value: &str) -> Self {
+        let options = self.options.iter().map(String::as_str);
+        let setting = format!("-c {name}={value}");
+        let options: Vec<&str> = options.chain([setting.as_str()]).collect();
+        Self { options: Some(options.join(" ")), ..self.clone() }
+    }
+
     /// Name of the database.
     pub fn database(&self) -> &str {
         &self.database

@@ -4,8 +4,6 @@
 //! took as many rows as were read, and they are the rows that the caller expected. Bytes pass in the chunks in which
 //! the source gives them; nothing waits in memory but those.
 
-use std::pin::pin;
-
 use bytes::Bytes;
 use futures_util::SinkExt;
 
@@ -20,21 +18,23 @@ use crate::session::{Session, statement_error};
 use crate::toc::Entry;
 use crate::{Error, ErrorKind, Result};
 
-/// Loads the data file of an entry. `empty` empties the table first.
+/// Loads the data file of an entry. `first` is run before, in the same transaction.
+///
+/// What the server does not take is an error only once the file proved whole: damage is never taken for a refusal.
 pub(super) async fn load<S: ArchiveSource>(
     job: &Job<S>,
     session: &Session,
     entry: &Entry,
     file: &str,
-    empty: Option<&str>,
+    first: &str,
 ) -> Result<LoadedFile> {
     let source = job.source.open(file).await.map_err(unreadable)?;
     let mut input = Input { source, file, job, bytes: 0 };
     session.execute("BEGIN").await?;
-    if let Some(empty) = empty {
-        session.execute(empty).await?;
+    if !first.is_empty() {
+        session.execute(first).await?;
     }
-    let fingerprint = match entry.copy_statement.as_deref() {
+    let Read { fingerprint, refusal } = match entry.copy_statement.as_deref() {
         Some(copy) if !copy.is_empty() => copy_in(&mut input, session, copy).await?,
         _ => run_sql(&mut input, session, job.settings.standard_conforming_strings).await?,
     };
@@ -48,36 +48,63 @@ pub(super) async fn load<S: ArchiveSource>(
                 .hint("Its rows were not committed. Check the backup with verify, or use another one."));
         }
     }
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
     session.execute("COMMIT").await?;
     Ok(LoadedFile { name: file.to_owned(), entry: entry.label(), fingerprint, bytes: input.bytes })
 }
 
+/// A file that was read to its end, and what the server objected to, if it did.
+struct Read {
+    fingerprint: Fingerprint,
+    refusal: Option<Error>,
+}
+
+/// A refusal to remember while the file is read to its end; that the connection is gone is no such.
+fn remember(error: Error, refusal: &mut Option<Error>) -> Result<()> {
+    if error.kind == ErrorKind::ConnectionLost {
+        return Err(error);
+    }
+    refusal.get_or_insert(error);
+    Ok(())
+}
+
 /// Sends COPY text to the server.
-async fn copy_in<S: ArchiveSource>(
-    input: &mut Input<'_, S>,
-    session: &Session,
-    copy: &str,
-) -> Result<Fingerprint> {
+async fn copy_in<S: ArchiveSource>(input: &mut Input<'_, S>, session: &Session, copy: &str) -> Result<Read> {
     let failed = |error| statement_error(error, copy);
-    let mut sink = pin!(session.client().copy_in::<_, Bytes>(copy).await.map_err(failed)?);
+    let mut refusal = None;
+    let mut sink = match session.client().copy_in::<_, Bytes>(copy).await {
+        Ok(sink) => Some(Box::pin(sink)),
+        Err(error) => remember(failed(error), &mut refusal).map(|()| None)?,
+    };
     let mut text = CopyText::default();
     while let Some(chunk) = input.next().await? {
         // Left without being finished, as by this error, a COPY is aborted by the driver.
         let rows = text.push(&chunk)?;
         for bytes in [rows.held, rows.bytes] {
-            if !bytes.is_empty() {
-                sink.send(bytes).await.map_err(failed)?;
+            if let Some(open) = sink.as_mut().filter(|_| !bytes.is_empty())
+                && let Err(error) = open.send(bytes).await
+            {
+                remember(failed(error), &mut refusal)?;
+                sink = None;
             }
         }
     }
     let fingerprint = text.finish()?;
-    let taken = sink.finish().await.map_err(failed)?;
-    if taken != fingerprint.rows {
-        let message = format!("holds {} rows, of which the server took {taken}", fingerprint.rows);
-        return Err(Error::new(ErrorKind::Mismatch, message)
-            .hint("A trigger of the target suppressed rows. None of the file's rows were committed."));
+    let Some(mut sink) = sink else { return Ok(Read { fingerprint, refusal }) };
+    match sink.as_mut().finish().await {
+        Ok(taken) if taken != fingerprint.rows => {
+            let message = format!("holds {} rows, of which the server took {taken}", fingerprint.rows);
+            Err(Error::new(ErrorKind::Mismatch, message)
+                .hint("A trigger of the target suppressed rows. None of the file's rows were committed."))
+        }
+        Ok(_) => Ok(Read { fingerprint, refusal }),
+        Err(error) => {
+            remember(failed(error), &mut refusal)?;
+            Ok(Read { fingerprint, refusal })
+        }
     }
-    Ok(fingerprint)
 }
 
 /// Runs a file of SQL statements. Its lines are counted and fingerprinted as rows.
@@ -85,19 +112,24 @@ async fn run_sql<S: ArchiveSource>(
     input: &mut Input<'_, S>,
     session: &Session,
     standard_conforming_strings: bool,
-) -> Result<Fingerprint> {
+) -> Result<Read> {
     let mut lines = CopyText::default();
     let mut sql = SqlText::new(standard_conforming_strings);
+    let mut refusal = None;
     while let Some(chunk) = input.next().await? {
         lines.push(&chunk)?;
-        if let Some(batch) = sql.push(&chunk)? {
-            session.execute_unlogged(&batch).await?;
+        if let Some(batch) = sql.push(&chunk)?.filter(|_| refusal.is_none())
+            && let Err(error) = session.execute_unlogged(&batch).await
+        {
+            remember(error, &mut refusal)?;
         }
     }
-    if let Some(batch) = sql.finish()? {
-        session.execute_unlogged(&batch).await?;
+    if let Some(batch) = sql.finish()?.filter(|_| refusal.is_none())
+        && let Err(error) = session.execute_unlogged(&batch).await
+    {
+        remember(error, &mut refusal)?;
     }
-    lines.finish_unmarked()
+    Ok(Read { fingerprint: lines.finish_unmarked()?, refusal })
 }
 
 /// A data file that is being read, with word of its progress.

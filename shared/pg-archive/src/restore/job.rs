@@ -4,10 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::OnceCell;
 
 use super::options::RestoreOptions;
 use super::progress::Progress;
+use super::search_path::SearchPaths;
 use super::select::Wanted;
+use crate::archive::{ArchiveSource, SourceFile};
 use crate::connect::{Canceller, Target};
 use crate::toc::Entry;
 use crate::toc::settings::Settings;
@@ -25,6 +28,33 @@ pub(super) struct Job<S> {
     pub(super) options: RestoreOptions,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) sessions: Sessions,
+    pub(super) paths: OnceCell<SearchPaths>,
+}
+
+impl<S: ArchiveSource> Job<S> {
+    /// The search paths of the source, which are read when they are first needed. Globals that are missing or cannot be
+    /// read leave those of roles out: they only serve for a second try.
+    pub(super) async fn search_paths(&self) -> &SearchPaths {
+        self.paths
+            .get_or_init(|| async {
+                let globals = match &self.options.globals_file {
+                    Some(file) => self.read(file).await,
+                    None => None,
+                };
+                SearchPaths::of(&self.entries, globals.as_deref())
+            })
+            .await
+    }
+
+    async fn read(&self, file: &str) -> Option<String> {
+        let mut bytes = Vec::new();
+        let unreadable = |error| tracing::warn!(%error, file, "the search paths of roles cannot be read");
+        let mut source = self.source.open(file).await.map_err(unreadable).ok()?;
+        while let Some(chunk) = source.next().await.map_err(unreadable).ok()? {
+            bytes.extend_from_slice(&chunk);
+        }
+        String::from_utf8(bytes).ok()
+    }
 }
 
 /// The open sessions of a restore.

@@ -43,6 +43,10 @@ pub struct RestoreOptions {
     pub expected: Option<HashMap<String, Expected>>,
     /// Settings for every session, such as `maintenance_work_mem`.
     pub session_settings: Vec<(String, String)>,
+    /// Whether the restore ends at the first object that no try brings. Otherwise it goes on without it, and says so.
+    pub exit_on_error: bool,
+    /// The file beside the archive that may say what `search_path` roles have.
+    pub globals_file: Option<String>,
 }
 
 impl Default for RestoreOptions {
@@ -62,6 +66,8 @@ impl Default for RestoreOptions {
             data_bytes: HashMap::new(),
             expected: None,
             session_settings: Vec::new(),
+            exit_on_error: true,
+            globals_file: None,
         }
     }
 }

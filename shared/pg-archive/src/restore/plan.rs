@@ -9,6 +9,7 @@
 //!   of tables that it does not name, such as those of partitions.
 //! - Privileges are granted one by one, in the archive's order: `GRANT` by another role than the owner needs grants that
 //!   the archive names before it, not as dependencies.
+//! - Rows of extensions' configuration tables come before all other rows.
 //! - Whatever takes a strong lock on a table does not run beside anything else on this table or its partitions (the
 //!   attachment of an index: on its table and on that of the partition), so that sessions neither wait for each other nor deadlock. Building indexes only shares the table.
 
@@ -22,26 +23,21 @@ use crate::catalog::DumpId;
 use crate::quote;
 use crate::toc::{Entry, Section};
 
-/// The order of a restore. Places are those of the entries.
-#[derive(Debug)]
-pub(super) struct Plan {
-    /// Entries that run first, one by one.
-    pub(super) first: Vec<usize>,
-    /// The tasks after that. Those of entries in `first` are empty, and so are the last two, which stand for no entry: that
-    /// all data is loaded, and that all is loaded which may end up in other tables than its own.
-    pub(super) tasks: Vec<Task>,
-}
-
-/// Plans the restore of the wanted parts of the entries.
-pub(super) fn plan(entries: &[Entry], wanted: &[Wanted], options: &RestoreOptions) -> Plan {
+/// The tasks of a restore. Places are those of the entries; the last two tasks stand for no entry: that all data is loaded,
+/// and that all is loaded which may end up in other tables than its own.
+pub(super) fn plan(entries: &[Entry], wanted: &[Wanted], options: &RestoreOptions) -> Vec<Task> {
     let runs_first = runs_first(entries);
     let relations = Relations::new(entries);
     let all_data_done = entries.len();
+    let configuration = configuration(entries);
     let mut tasks: Vec<Task> = (0..entries.len())
         .map(|index| {
-            let empty = runs_first[index] || !wanted[index].anything();
+            let empty = !wanted[index].anything();
             if runs_first[index] {
-                return Task { empty, ..idle_task(Pass::Main) };
+                // In the order of the archive, whatever it says of what comes later.
+                let needs = relations.dependencies(&entries[index]).into_iter();
+                let needs = needs.filter(|other| *other < index && runs_first[*other]).collect();
+                return Task { empty, needs, ..idle_task(Pass::Definitions) };
             }
             let (bytes, rules) = (&options.data_bytes, &relations);
             Task { empty, ..task(entries, index, rules, bytes, all_data_done) }
@@ -50,11 +46,27 @@ pub(super) fn plan(entries: &[Entry], wanted: &[Wanted], options: &RestoreOption
     for (later, first) in loading::order(entries, &options.foreign_keys) {
         tasks[later].after.push(first);
     }
+    for (index, entry) in entries.iter().enumerate() {
+        if entry.desc == "TABLE DATA" && !configuration.contains(&index) {
+            tasks[index].after.extend(&configuration);
+        }
+    }
     let data = entries.iter().enumerate().filter(|(_, entry)| entry.section == Section::Data);
     tasks.push(Task { after: data.map(|(index, _)| index).collect(), ..idle_task(Pass::Main) });
     tasks.push(Task { after: relations.loaded_through_root, ..idle_task(Pass::Main) });
-    let first = (0..entries.len()).filter(|index| runs_first[*index] && wanted[*index].anything()).collect();
-    Plan { first, tasks }
+    tasks
+}
+
+/// Rows of tables that the archive makes by an extension: its configuration. What other rows are checked by may look into
+/// it, as PostGIS does into `spatial_ref_sys`. (An archive of rows alone makes no table, and tells nothing.)
+fn configuration(entries: &[Entry]) -> Vec<usize> {
+    let name = |entry: &Entry| (entry.schema.clone(), entry.tag.clone());
+    let made: HashSet<_> = entries.iter().filter(|entry| entry.desc == "TABLE").map(name).collect();
+    if !entries.iter().any(|entry| entry.desc == "EXTENSION") {
+        return Vec::new();
+    }
+    let data = entries.iter().enumerate().filter(|(_, entry)| entry.desc == "TABLE DATA");
+    data.filter(|(_, entry)| !made.contains(&name(entry))).map(|(index, _)| index).collect()
 }
 
 /// Definitions before data, and what hangs on them as long as nothing behind the data came before it
@@ -81,7 +93,15 @@ fn once(mut relations: Vec<usize>) -> Vec<usize> {
 }
 
 fn idle_task(pass: Pass) -> Task {
-    Task { pass, after: Vec::new(), weight: 0, empty: true, exclusive: Vec::new(), shared: Vec::new() }
+    Task {
+        pass,
+        after: Vec::new(),
+        needs: Vec::new(),
+        weight: 0,
+        empty: true,
+        exclusive: Vec::new(),
+        shared: Vec::new(),
+    }
 }
 
 fn task(
@@ -97,9 +117,20 @@ fn task(
     };
     let mut task = idle_task(pass(entry));
     task.after = relations.dependencies(entry);
+    // An index can be made on a table whose rows were refused; a view is not refreshed that reads one which was not.
+    let is_need = |other: &&usize| {
+        let other = &entries[**other];
+        match other.desc.as_str() {
+            "MATERIALIZED VIEW DATA" => entry.desc == "MATERIALIZED VIEW DATA",
+            "SEQUENCE SET" => false,
+            _ => other.data_file.is_none(),
+        }
+    };
+    task.needs = task.after.iter().filter(is_need).copied().collect();
+    if entry.desc == "TABLE DATA" {
+        task.needs.extend(relations.own_table(entry));
+    }
     match (entry.section, task.pass) {
-        // One by one, in their order: a grant by another role needs that role's rights on the schema.
-        (_, Pass::Grants) => task.exclusive.push(all_data_done),
         (Section::PostData, Pass::Main) => {
             let family = relations.locked(entries, index);
             let data = relations.data(&family);
@@ -114,6 +145,8 @@ fn task(
             }
             if entry.desc == "INDEX" { task.shared = family } else { task.exclusive = family }
         }
+        // One by one, in their order: a grant by another role needs that role's rights on the schema.
+        (_, Pass::Grants) => {}
         (Section::Data, _) => task.weight = bytes_of(&index),
         _ => task.exclusive = relations.touched(entries, index),
     }
@@ -140,6 +173,7 @@ struct Relations {
     data: HashMap<usize, Vec<usize>>,
     /// Entries whose rows may end up in other tables than their own.
     loaded_through_root: Vec<usize>,
+    tables: HashMap<(Option<String>, String), usize>,
 }
 
 impl Relations {
@@ -151,14 +185,15 @@ impl Relations {
             direct: Vec::new(),
             data: HashMap::new(),
             loaded_through_root: Vec::new(),
+            tables: HashMap::new(),
         };
         let direct = entries.iter().map(|entry| {
             relations.dependencies(entry).into_iter().filter(|index| is_relation(&entries[*index])).collect()
         });
         relations.direct = direct.collect();
         let tables = entries.iter().enumerate().filter(|(_, entry)| entry.desc == "TABLE");
-        let by_name: HashMap<_, _> =
-            tables.map(|(index, entry)| ((entry.schema.as_deref(), entry.tag.as_str()), index)).collect();
+        relations.tables =
+            tables.map(|(index, entry)| ((entry.schema.clone(), entry.tag.clone()), index)).collect();
         for (index, entry) in entries.iter().enumerate() {
             let tables = relations.dependencies(entry);
             let tables = tables.into_iter().filter(|table| entries[*table].desc == "TABLE");
@@ -168,14 +203,13 @@ impl Relations {
                 }
                 // Depends on its table and its partition, and is named after the partition.
                 "TABLE ATTACH" => {
-                    let partition = by_name.get(&(entry.schema.as_deref(), entry.tag.as_str())).copied();
+                    let partition = relations.own_table(entry);
                     let parents = tables.filter(|table| Some(*table) != partition);
                     parents
                         .for_each(|parent| relations.children.entry(parent).or_default().extend(partition));
                 }
                 "TABLE DATA" => {
-                    let own = by_name.get(&(entry.schema.as_deref(), entry.tag.as_str())).copied();
-                    let of: HashSet<usize> = tables.chain(own).collect();
+                    let of: HashSet<usize> = tables.chain(relations.own_table(entry)).collect();
                     for table in of {
                         relations.data.entry(table).or_default().push(index);
                     }
@@ -187,6 +221,11 @@ impl Relations {
             }
         }
         relations
+    }
+
+    /// The table of an entry's name.
+    fn own_table(&self, entry: &Entry) -> Option<usize> {
+        self.tables.get(&(entry.schema.clone(), entry.tag.clone())).copied()
     }
 
     /// The places of the entries that an entry depends on, as far as the archive has them.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::left_out::{LeftOut, UnderSearchPath};
 use crate::fingerprint::Fingerprint;
 
 /// What a restore did.
@@ -10,8 +11,12 @@ use crate::fingerprint::Fingerprint;
 pub struct RestoreReport {
     /// How many entries were restored.
     pub entries_done: usize,
-    /// How many entries of the archive were left out, because nobody wanted them.
-    pub entries_left_out: usize,
+    /// How many entries of the archive nobody wanted.
+    pub entries_unwanted: usize,
+    /// What the server refused, and what could not be made without it; in the order of the archive.
+    pub left_out: Vec<LeftOut>,
+    /// What came only under the `search_path` of the source.
+    pub under_search_path: Vec<UnderSearchPath>,
     /// What each data file held, by its name.
     pub files: BTreeMap<String, LoadedFile>,
     /// How long it took.

@@ -154,7 +154,8 @@ pub(super) fn create(entry: &Entry, options: &RestoreOptions) -> Result<String> 
 /// its rows come to lie in the order of the archive, and with `wal_level = minimal` no WAL is written
 /// (`restore_toc_entry` in `pg_backup_archiver.c`). A table with several data files is left alone.
 pub(super) fn empty_new_table(entry: &Entry, entries: &[Entry], wanted: &[Wanted]) -> Option<String> {
-    let [table] = entry.dependencies[..] else { return None };
+    // One of several files depends on nothing (docs/decisions/0003-chunks-without-dependencies.md).
+    let table = *entry.dependencies.first()?;
     let through_root =
         entry.definition.as_deref().is_some_and(|text| text.starts_with("-- load via partition root"));
     let at = entries.iter().position(|other| other.id == table && other.desc == "TABLE")?;
@@ -166,6 +167,11 @@ pub(super) fn empty_new_table(entry: &Entry, entries: &[Entry], wanted: &[Wanted
 /// The role that an entry is given to, if it is.
 pub(super) fn new_owner(entry: &Entry) -> Option<&str> {
     alter_owner(entry).ok().flatten().and(non_empty(entry.owner.as_ref()))
+}
+
+/// The statement that gives an entry to its owner, if it has one.
+pub(super) fn owner_statement(entry: &Entry) -> Option<String> {
+    alter_owner(entry).ok().flatten()
 }
 
 /// `ALTER … OWNER TO`, for what has an owner of its own: all that can be dropped, but some kinds.

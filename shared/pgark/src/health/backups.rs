@@ -56,27 +56,16 @@ pub(super) fn bad(facts: &Facts, found: &mut Found) {
     for backup in &facts.bad {
         let message =
             format!("{}/{} does not count as a good backup: {}", backup.tier, backup.id, backup.why);
-        if Some(backup.id) == newest_bad && newest_bad > newest_good {
-            found.unhealthy(
-                Code::BackupBad,
-                message,
-                match backup.wrongly_dated {
-                    true => remove_it(backup),
-                    false => "Run `pgark backup` now, and `pgark verify` after it. The bad one is kept as evidence."
-                        .to_owned(),
-                },
-            );
+        let is_newest = Some(backup.id) == newest_bad && newest_bad > newest_good;
+        let hint = match (backup.wrongly_dated, is_newest) {
+            (true, _) => remove_it(backup),
+            (false, true) => "Run `pgark backup` now, and `pgark verify` after it. The bad one is kept as evidence.".to_owned(),
+            (false, false) => "It is kept as evidence, and prune removes it in time. `pgark verify BACKUP` says what is wrong with it.".to_owned(),
+        };
+        if is_newest {
+            found.unhealthy(Code::BackupBad, message, hint);
         } else {
-            found.warning(
-                Code::BackupBad,
-                message,
-                match backup.wrongly_dated {
-                    true => remove_it(backup),
-                    false => "It is kept as evidence, and prune removes it in time. `pgark verify BACKUP` says what is \
-                              wrong with it."
-                        .to_owned(),
-                },
-            );
+            found.warning(Code::BackupBad, message, hint);
         }
     }
 }

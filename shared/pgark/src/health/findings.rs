@@ -38,6 +38,18 @@ codes! {
     RowsCollapsed = "rows.collapsed",
     /// The newest backup has far more rows than those before.
     RowsJumped = "rows.jumped",
+    /// A table that had rows in the backup before has none.
+    TableEmptied = "table.emptied",
+    /// A table has far fewer rows than in the backup before.
+    TableCollapsed = "table.collapsed",
+    /// A table that had rows in the backup before is not there.
+    TableGone = "table.gone",
+    /// The newest backup is of another server than the one before.
+    ServerChanged = "server.changed",
+    /// The newest backup is of an older major version than the one before.
+    ServerOlder = "server.older",
+    /// The source is not found on its server any more.
+    SourceVanished = "source.vanished",
     /// No verification found a backup good for too long.
     VerifyOverdue = "verify.overdue",
     /// No restore test passed for too long.

@@ -16,6 +16,15 @@ pub(super) fn judge(facts: &Facts, limits: &HealthSettings, now: Timestamp, foun
     remains(facts, limits.run_time_max, now, found);
     retention(facts, found);
     bucket(facts, found);
+    found.warnings.extend(facts.changes.iter().cloned());
+    if let Some(vanished) = &facts.vanished {
+        found.warning(
+            Code::SourceVanished,
+            vanished.clone(),
+            "If it is meant so, hold what is to stay, and take the source out of the settings. Else look for the database: \
+             it was dropped or renamed, allows no connections, or is excluded.",
+        );
+    }
     for what in &facts.not_looked_at {
         found.warning(
             Code::NotLookedAt,

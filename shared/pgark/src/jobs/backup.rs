@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::config::variable;
 use crate::error::{Error, ErrorKind, Result};
+use crate::health::{Finding, changes};
 use crate::repository::archive::BackupWriter;
 use crate::repository::manifest::LeftOutRecord;
 use crate::repository::{ArchiveFile, BackupId, BackupRef, Filter, Manifest, SourceName, Tier, keys};
@@ -99,6 +100,9 @@ pub struct BackupReport {
     pub roles: Roles,
     /// User objects that are not in it, accepted by `allow_missing`.
     pub missing: Vec<String>,
+    /// What is no longer as it was in the backup before, where that may be read: another server, tables that are emptied or
+    /// gone.
+    pub changes: Vec<Finding>,
     /// User objects that no backup holds, as `pg_dump` leaves them out too; `warnings` names them as well.
     pub left_out: Vec<LeftOutRecord>,
     /// What a user should know.
@@ -151,10 +155,10 @@ impl Backup {
         // Before the database is read: a key that cannot sign should not be noticed at the end.
         let signer = signer(app)?;
         let mut dump = Box::pin(Dump::plan(target, options, stop)).await?;
-        let place = match Box::pin(self.place(app, started, &dump.plan)).await {
-            Ok((place, warning)) => {
+        let (place, before) = match Box::pin(self.place(app, started, &dump.plan)).await {
+            Ok(Placed { place, before, warning }) => {
                 dump.plan.warnings.extend(warning);
-                place
+                (place, before)
             }
             Err(error) => {
                 dump.abandon().await;
@@ -169,7 +173,10 @@ impl Backup {
         }
         let ways = Ways { encryption, signer };
         match Box::pin(self.write(app, dump, &place, &ways, started, (observer, stop))).await {
-            Ok(report) => Ok(report),
+            Ok((mut report, manifest)) => {
+                report.changes = since(app, before, &manifest).await;
+                Ok(report)
+            }
             Err(error) => {
                 Box::pin(remove_remains(app, &place)).await;
                 Err(error)
@@ -220,7 +227,7 @@ impl Backup {
 
     /// Where the backup goes. The tier follows from the date and from what there is already. What is said of the clocks
     /// comes with it.
-    async fn place(&self, app: &App, started: Timestamp, plan: &Plan) -> Result<(BackupRef, Option<String>)> {
+    async fn place(&self, app: &App, started: Timestamp, plan: &Plan) -> Result<Placed> {
         let source = app.source()?;
         let filter = Filter { source: Some(source.clone()), tier: None };
         let there = app.repository.rightly_dated(&filter).await?;
@@ -236,7 +243,7 @@ impl Backup {
         let tier = app.settings.tier.unwrap_or_else(by_date);
         #[allow(clippy::cast_possible_truncation)] // any bits of a random number are random
         let id = BackupId::new(started, (app.outside.random)() as u32);
-        Ok((BackupRef { id, tier, source }, warning))
+        Ok(Placed { place: BackupRef { id, tier, source }, before: there.last().cloned(), warning })
     }
 
     async fn write(
@@ -247,7 +254,7 @@ impl Backup {
         ways: &Ways,
         started: Timestamp,
         (observer, stop): (&dyn Observer, &CancellationToken),
-    ) -> Result<BackupReport> {
+    ) -> Result<(BackupReport, Manifest)> {
         let compression = app.settings.compression;
         let writer =
             BackupWriter::new(app.repository.clone(), place.clone(), compression, ways.encryption.clone());
@@ -273,7 +280,7 @@ impl Backup {
         app.repository.commit(place, json, signature).await?;
         let mut report = record::finished(app, &manifest, place);
         report.signed_by = ways.signer.as_ref().map(|key| key.public().id());
-        Ok(report)
+        Ok((report, manifest))
     }
 
     fn manifest(
@@ -287,6 +294,34 @@ impl Backup {
     ) -> Result<Manifest> {
         let times = record::Times { started, finished: (app.outside.now)() };
         record::manifest(self, app, (plan, files), place, writer.records(), &times)
+    }
+}
+
+/// Where a backup goes.
+struct Placed {
+    place: BackupRef,
+    /// The newest one that is there.
+    before: Option<BackupRef>,
+    /// What is to be said of the clocks.
+    warning: Option<String>,
+}
+
+/// A manifest of a hundred thousand tables has more; a function has not the memory for two of them.
+const COMPARED_BYTES_MAX: u64 = 16 << 20;
+
+/// What is no longer as it was. Whoever makes backups need not be allowed to read them; then health tells.
+async fn since(app: &App, before: Option<BackupRef>, manifest: &Manifest) -> Vec<Finding> {
+    let Some(before) = before else { return Vec::new() };
+    let listed = app.repository.store().listed(&before.key(keys::MANIFEST)).await;
+    if !listed.is_ok_and(|listed| listed.is_some_and(|listed| listed.bytes <= COMPARED_BYTES_MAX)) {
+        return Vec::new();
+    }
+    match app.repository.load_manifest(&before).await {
+        Ok(before) => changes(&before, manifest),
+        Err(error) => {
+            tracing::debug!(%error, "the backup is not compared with the one before");
+            Vec::new()
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Restores a backup into a database: look at everything first, then change the target.
 //!
 //! `request` turns arguments into options, `prechecks` into one refusal what cannot end well, `create` makes databases,
-//! `rehearsal` tries the definitions, `state` and `marker` write on a database that it is not complete, `replace` puts a restored database in the place of a live one.
+//! `rehearsal` tries the definitions, `state` and `marker` write on a database that it is not complete, `left_out` says what
+//! the server did not take, `replace` puts a restored database in the place of a live one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pg_archive::connect::Target;
+use pg_archive::connect::{Target, without_event_triggers};
 use pg_archive::databases;
 use pg_archive::fingerprint::Fingerprint;
 use pg_archive::globals;
@@ -21,13 +22,14 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use crate::jobs::compare::Comparison;
 use crate::repository::archive::BackupReader;
-use crate::repository::{BackupId, Filter, Manifest, SourceName};
+use crate::repository::{ArchiveFile, BackupId, Filter, Manifest, SourceName};
 use crate::signature::SignatureCheck;
 
 pub(super) mod create;
+mod left_out;
 mod marker;
 mod prechecks;
 mod rehearsal;
@@ -35,9 +37,10 @@ mod replace;
 mod request;
 mod state;
 
+pub use left_out::{LeftOut, UnderSearchPath, WouldLeaveOut};
 pub use replace::{Replaced, Replacing, Step};
 
-use create::{CreateDatabase, run_properties, try_properties};
+use create::{CreateDatabase, try_properties};
 use marker::Marker;
 use state::{stopped, with_state};
 
@@ -83,6 +86,9 @@ pub struct Restore {
     pub globals: bool,
     /// Roles that have other names at the target: `OLD=NEW` each.
     pub role_map: Vec<String>,
+    /// End at the first object that the server does not take. Otherwise a restore into a new or empty database goes on
+    /// without it, and says so.
+    pub exit_on_error: bool,
 }
 
 /// A restore that could begin: everything was read and checked, nothing was changed.
@@ -130,8 +136,14 @@ pub struct RestoreReport {
     pub signature: SignatureCheck,
     /// Entries of the table of contents that were restored.
     pub entries: usize,
-    /// Entries that were left out, because nobody wanted them.
-    pub entries_left_out: usize,
+    /// Entries that nobody wanted.
+    pub entries_unwanted: usize,
+    /// What the server did not take, and what could not be made without it; in the order of the archive.
+    pub left_out: Vec<LeftOut>,
+    /// Rows that are not in the target because of that.
+    pub rows_left_out: u64,
+    /// What the server took only under the `search_path` of the source.
+    pub under_search_path: Vec<UnderSearchPath>,
     /// Rows that were loaded, each file's compared with what was dumped.
     pub rows: u64,
     /// Data files that were loaded.
@@ -154,6 +166,13 @@ pub struct RestoreReport {
     pub replaced: Option<Replaced>,
     /// What a user should know.
     pub warnings: Vec<String>,
+}
+
+impl RestoreReport {
+    /// How the process ends.
+    pub fn exit(&self) -> Exit {
+        if self.left_out.is_empty() { Exit::Done } else { Exit::LeftOut }
+    }
 }
 
 impl Restore {
@@ -185,13 +204,21 @@ impl Restore {
         role_map.rename(&mut entries)?;
         let manifest = reader.manifest();
         let session = Session::open(&to).await?;
+        // Triggers of the restored database would act on it in every session that comes after them.
+        let to = without_event_triggers(&to, &session).await?;
         let made = Made {
             roles: globals_text.map(globals::roles_made).unwrap_or_default(),
             tablespaces: self.globals && !self.no_tablespaces,
         };
         role_map.check_target(&session, &made.roles).await?;
-        let options =
-            RestoreOptions { data_bytes: data_bytes(manifest), expected: expected(manifest)?, ..options };
+        let globals_file = ArchiveFile::Globals.archive_name();
+        let has_globals = manifest.objects.iter().any(|object| object.archive_name == globals_file);
+        let options = RestoreOptions {
+            data_bytes: data_bytes(manifest),
+            expected: expected(manifest)?,
+            globals_file: has_globals.then_some(globals_file),
+            ..options
+        };
         let mut prepared = Prepared {
             target: to.clone(),
             version_num: session.version_num(),
@@ -269,6 +296,11 @@ impl Prepared {
                 None => comment,
             };
         }
+        // What stands in a database that is in use must not be half replaced; rows alone, and what is made on them, need
+        // what they find.
+        let definitions = self.options.content != restore::Content::Data
+            && self.options.sections.contains(&Section::PreData);
+        self.options.exit_on_error |= self.replace || self.options.clean || self.present > 0 || !definitions;
         prechecks::refuse(&problems, &self.target())
     }
 
@@ -339,23 +371,25 @@ impl Prepared {
         }
         let target = self.target.clone();
         let properties = self.database_properties();
-        if let Err(error) = self.try_all(app, &target, &properties, stop).await {
+        // Without the demand for all, what the target will refuse is told in the end, and stops nothing.
+        if self.options.exit_on_error
+            && let Err(error) = self.try_all(app, &target, &properties, stop).await
+        {
             return Err(self.forget_created(error).await);
         }
         let marked = self.marks && self.mark().await;
         let Self { entries, reader, options, .. } = &self;
         let done =
             restore::restore(target, entries.clone(), Arc::clone(reader), options.clone(), progress, stop);
-        let done = done.await.map_err(|error| with_state(error.into(), &self.state_after_failure(marked)))?;
-        if let Some(create) = &self.create {
-            if marked {
-                self.unmark(&create.through).await;
-            }
-            run_properties(&create.through, &properties, &self.target()).await?;
-        } else if marked {
-            self.unmark(&self.target).await;
-        }
-        Ok(self.report(app, &done, properties.len()))
+        let done = done.await.map_err(|error| {
+            // Whose database is not marked drops it, whatever state it is in.
+            let error = error.into();
+            if self.marks { with_state(error, &self.state_after_failure(marked)) } else { error }
+        })?;
+        let refused = self.complete(marked, &properties).await?;
+        let mut report = self.report(app, &done, properties.len() - refused.len());
+        report.left_out.extend(refused);
+        Ok(report)
     }
 
     /// What the target will refuse is better known before hours of loading than after.
@@ -403,16 +437,22 @@ impl Prepared {
     }
 
     /// What it came to.
-    fn report(self, app: &App, done: &restore::RestoreReport, properties: usize) -> RestoreReport {
+    fn report(mut self, app: &App, done: &restore::RestoreReport, properties: usize) -> RestoreReport {
+        let backup = self.manifest().id;
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.extend(left_out::note_search_paths(&done.under_search_path));
         RestoreReport {
-            backup: self.manifest().id,
+            backup,
             source: self.manifest().source.clone(),
             database: self.manifest().server.database.clone(),
             server_version: self.manifest().server.version.clone(),
             target: self.target(),
             signature: app.repository.signature_check(),
             entries: done.entries_done + properties,
-            entries_left_out: done.entries_left_out.saturating_sub(properties),
+            entries_unwanted: done.entries_unwanted.saturating_sub(properties),
+            left_out: done.left_out.iter().map(|left_out| LeftOut::of(left_out, backup, done)).collect(),
+            rows_left_out: done.left_out.iter().map(|left_out| left_out.rows).sum(),
+            under_search_path: done.under_search_path.iter().map(UnderSearchPath::from).collect(),
             rows: done.files.values().filter(|file| file.is_table()).map(|file| file.fingerprint.rows).sum(),
             files: done.files.len(),
             seconds: (app.outside.now)().duration_since(self.started).as_secs_f64(),
@@ -422,7 +462,7 @@ impl Prepared {
             post_data_seconds: done.times.post_data.as_secs_f64(),
             comparison: None,
             replaced: None,
-            warnings: self.warnings,
+            warnings,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The id is the word of the machine that made the backup: a clock may be wrong, and whoever may create objects may write
 //! any time into it. The time at which the store saw the manifest written is the store's word, and nobody else's. So
-//! the two are compared (docs/decisions/0015-no-clock-alone.md).
+//! the two are compared (docs/decisions/0019-no-clock-alone.md).
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -3,7 +3,7 @@
 //! Each rule is applied to the good backups alone. Of the good ones in a week, month or year, the first whose tier is at least
 //! that long stands for it, and if there is none, the newest: the store's own lifecycle rules expire by tier
 //! (docs/decisions/0011), and what stands for a year must not give way to whatever is made later in it
-//! (docs/decisions/0015). A bad backup is kept as evidence for as long as it would be kept were it good, and until as
+//! (docs/decisions/0019). A bad backup is kept as evidence for as long as it would be kept were it good, and until as
 //! many newer good ones are there as the floor asks for.
 
 use std::cmp::Reverse;

@@ -137,6 +137,10 @@ async fn on_each<R: Summarized>(
         };
         outcomes.push(SourceOutcome::of(source, done));
     }
+    for (source, why) in chosen.vanished {
+        let skipped = if job.recorded { noted(app, job.name, &source, why).await } else { Ok(why) };
+        outcomes.push(SourceOutcome::vanished(source, skipped));
+    }
     outcomes.sort_by(|a, b| a.source.cmp(&b.source));
     let count = |wanted: fn(Outcome) -> bool| outcomes.iter().filter(|one| wanted(one.outcome)).count();
     Ok(SourcesReport {
@@ -147,6 +151,12 @@ async fn on_each<R: Summarized>(
         sources: outcomes,
         left_out: chosen.left_out,
     })
+}
+
+/// Leaves a record that a source is gone.
+async fn noted(app: &App, job: JobName, source: &SourceName, why: String) -> Result<String> {
+    let of_source = app.for_source(source).await?;
+    Ok(Box::pin(watched::vanished(&of_source, job, why)).await?.skipped)
 }
 
 /// An error that is to be told twice: on its way through a run, and in the end. Its cause becomes text.
@@ -163,6 +173,21 @@ fn again(error: &Error) -> Error {
 }
 
 impl<R: Summarized> SourceOutcome<R> {
+    fn vanished(source: SourceName, noted: Result<String>) -> Self {
+        match noted {
+            Ok(why) => Self {
+                source,
+                outcome: Outcome::Skipped,
+                report: None,
+                skipped: Some(why),
+                error: None,
+                kind: None,
+                not_done: false,
+            },
+            Err(error) => Self::of(source, Err(error)),
+        }
+    }
+
     fn of(source: SourceName, done: Result<Watched<R>>) -> Self {
         let blank = |outcome| Self {
             source,
@@ -213,7 +238,7 @@ impl<R: Summarized> SourceOutcome<R> {
 fn badness(exit: Exit) -> u8 {
     match exit {
         Exit::Done => 0,
-        Exit::Unhealthy => 1,
+        Exit::Unhealthy | Exit::LeftOut => 1,
         Exit::NotDone => 2,
         Exit::Usage => 3,
         Exit::Failed => 4,

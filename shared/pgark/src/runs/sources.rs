@@ -4,8 +4,9 @@
 //! server's databases are found by their names: it must not wake a database that sleeps, and what is no longer on the
 //! server still has backups to be looked after. A server that cannot be asked hides no other source.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
 use pg_archive::databases;
 use pg_archive::session::Session;
 use serde::Serialize;
@@ -14,7 +15,11 @@ use super::JobName;
 use crate::app::App;
 use crate::config::Server;
 use crate::error::{Error, ErrorKind, Result};
-use crate::repository::{Repository, SourceName};
+use crate::repository::{Filter, Repository, SourceName};
+use crate::retention::earlier;
+
+/// So long after its last backup it is told that a source is gone.
+const VANISHED_TOLD: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// The sources of a run.
 #[derive(Debug, Default)]
@@ -23,6 +28,8 @@ pub(super) struct Chosen {
     pub(super) sources: BTreeSet<SourceName>,
     /// Databases that were found and are not meant.
     pub(super) left_out: Vec<LeftOut>,
+    /// Sources that have backups of late, and that their server does not have, or are not meant any more: and why.
+    pub(super) vanished: Vec<(SourceName, String)>,
     /// Servers that could not be asked.
     pub(super) failed: Vec<(SourceName, Error)>,
 }
@@ -75,24 +82,59 @@ async fn of_server(
 ) -> Result<()> {
     let app = app.for_server(name, server).await?;
     if job != JobName::Backup {
-        let stored = stored(&app.repository).await?;
-        let of_server = |source: &SourceName| {
-            source.as_str().strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
-        };
-        chosen.sources.extend(stored.into_iter().filter(of_server));
+        chosen.sources.extend(of_name(&app.repository, name).await?);
         return Ok(());
     }
+    let mut left_out = BTreeMap::new();
     match Box::pin(discover(&app)).await {
         Ok(databases) => {
             for (database, obstacle) in databases {
                 let unwanted = obstacle.map(str::to_owned).or_else(|| server.wants(&database).err());
                 match unwanted {
                     None => drop(chosen.sources.insert(SourceName::of_server(name, &database))),
-                    Some(reason) => chosen.left_out.push(LeftOut { server: name.clone(), database, reason }),
+                    Some(reason) => {
+                        left_out.insert(SourceName::of_server(name, &database), reason.clone());
+                        chosen.left_out.push(LeftOut { server: name.clone(), database, reason });
+                    }
                 }
             }
+            vanished(&app, name, &left_out, chosen).await?;
         }
         Err(error) => chosen.failed.push((name.clone(), error)),
+    }
+    Ok(())
+}
+
+/// The sources in the store that are databases of this server by their names.
+async fn of_name(repository: &Repository, server: &SourceName) -> Result<BTreeSet<SourceName>> {
+    let of_server = |source: &SourceName| {
+        source.as_str().strip_prefix(server.as_str()).is_some_and(|rest| rest.starts_with('.'))
+    };
+    Ok(stored(repository).await?.into_iter().filter(of_server).collect())
+}
+
+/// Sources that had backups of late and get none now. One that has got none for a month is no news any more.
+async fn vanished(
+    app: &App,
+    server: &SourceName,
+    left_out: &BTreeMap<SourceName, String>,
+    chosen: &mut Chosen,
+) -> Result<()> {
+    let late = earlier((app.outside.now)(), VANISHED_TOLD);
+    for source in of_name(&app.repository, server).await? {
+        if chosen.sources.contains(&source) {
+            continue;
+        }
+        let filter = Filter { source: Some(source.clone()), tier: None };
+        let newest = app.repository.rightly_dated(&filter).await?.last().map(|newest| newest.id.time());
+        if newest.is_some_and(|newest| newest >= late) {
+            let why = match left_out.get(&source) {
+                Some(reason) => format!("{source} is not backed up any more: {reason}"),
+                None => format!("{source} is not found on its server any more"),
+            };
+            tracing::warn!(%source, "{why}");
+            chosen.vanished.push((source, why));
+        }
     }
     Ok(())
 }

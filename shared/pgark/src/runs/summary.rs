@@ -30,6 +30,11 @@ pub trait Summarized {
     /// In short.
     fn summary(&self) -> Summary;
 
+    /// What the run's record is to say beside it, in full sentences.
+    fn notable(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The error that this report comes to, for whoever cannot answer with a report and an exit code.
     fn failure(&self) -> Option<Error> {
         None
@@ -50,7 +55,7 @@ impl Outcome {
         match error.exit() {
             Exit::Damaged => Self::Damaged,
             Exit::Unhealthy => Self::Unhealthy,
-            Exit::Done | Exit::Failed | Exit::Usage | Exit::NotDone => Self::Failed,
+            Exit::Done | Exit::Failed | Exit::Usage | Exit::LeftOut | Exit::NotDone => Self::Failed,
         }
     }
 
@@ -77,6 +82,10 @@ impl Summarized for BackupReport {
         };
         let backup = self.id.map(|id| RunBackup { id, tier: self.tier });
         Summary { backup, figures, cost: self.cost, ..Summary::done() }
+    }
+
+    fn notable(&self) -> Vec<String> {
+        self.changes.iter().map(|change| format!("{} [{}].", change.message, change.code.as_str())).collect()
     }
 }
 

@@ -138,8 +138,9 @@ async fn lease(app: &App, run: &RunRecord, stop: &CancellationToken) -> Result<O
 /// The run that did this slot's work.
 async fn done_in_slot(app: &App, run: &RunRecord, slot: &str) -> Result<Option<RunRecord>> {
     let since = match slot.parse::<Timestamp>() {
-        Ok(scheduled) => earlier(scheduled, CLOCK_SKEW_MAX),
-        Err(_) => earlier(run.started_at, NAMED_SLOT_REMEMBERED),
+        Ok(scheduled) if scheduled <= run.started_at => earlier(scheduled, CLOCK_SKEW_MAX),
+        // A name, or a time that is still to come, and says nothing of when its work was done.
+        _ => earlier(run.started_at, NAMED_SLOT_REMEMBERED),
     };
     let runs = app.repository.runs(&run.source, Some(run.job), Some(since)).await?;
     for (key, error) in &runs.unreadable {

@@ -17,6 +17,7 @@ use super::watcher::Told;
 use super::{FORMAT_VERSION, Figures, JobName, Outcome, RunCost, RunError, RunRecord, Summarized};
 use crate::app::{self, App};
 use crate::error::{ErrorKind, Exit, Result};
+use crate::health::Code;
 use crate::panics;
 use crate::repository::{BackupId, SourceName};
 
@@ -102,6 +103,18 @@ pub async fn watched<T: Summarized>(
     };
     let watcher = watcher(app);
     watched_by(watcher.as_ref(), app, job, stop, work).await
+}
+
+/// Records that a run on a source could not even be tried, because its server has it no more.
+pub(super) async fn vanished(app: &App, job: JobName, why: String) -> Result<Skipped> {
+    let watcher = watcher(app);
+    let mut run = Run::of(app, job, watcher.as_ref())?;
+    run.record.error = Some(RunError {
+        code: Code::SourceVanished.as_str().to_owned(),
+        message: why.clone(),
+        hint: Some("If it is meant so, take the source out of the settings.".to_owned()),
+    });
+    Ok(run.skip(why).await)
 }
 
 async fn watched_by<T: Summarized>(
@@ -214,6 +227,7 @@ impl<'a> Run<'a> {
                 self.record.error = summary.error;
                 self.record.report = summary.report;
                 self.record.cost = summary.cost;
+                self.record.warnings.extend(report.notable());
             }
             Err(error) => {
                 self.record.outcome = Some(Outcome::of_error(error));

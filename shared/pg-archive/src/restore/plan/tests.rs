@@ -21,14 +21,25 @@ fn archive(rows: &[Row]) -> Vec<Entry> {
     entries.collect()
 }
 
-fn planned(entries: &[Entry], options: &RestoreOptions) -> Plan {
+fn planned(entries: &[Entry], options: &RestoreOptions) -> Vec<Task> {
     plan(entries, &vec![Wanted { definition: true, data: true }; entries.len()], options)
 }
 
-/// The order in which so many sessions start the entries, each task being done before the next that needs a
-/// session: `[ids started together] …`.
-fn waves(plan: Plan) -> Vec<Vec<u32>> {
-    let mut schedule = Schedule::new(plan.tasks);
+/// A schedule in which the definitions that data needs are made.
+fn behind_definitions(tasks: Vec<Task>) -> Schedule {
+    let definitions = tasks.iter().filter(|task| task.pass == Pass::Definitions && !task.empty).count();
+    let mut schedule = Schedule::new(tasks, false);
+    for _ in 0..definitions {
+        let Next::Run(index) = schedule.next() else { panic!("a definition waits") };
+        schedule.done(index);
+    }
+    schedule
+}
+
+/// The order in which so many sessions start the entries behind the definitions, each task being done before the next
+/// that needs a session: `[ids started together] …`.
+fn waves(tasks: Vec<Task>) -> Vec<Vec<u32>> {
+    let mut schedule = behind_definitions(tasks);
     let mut waves = Vec::new();
     loop {
         let mut wave = Vec::new();
@@ -55,7 +66,14 @@ fn definitions_run_first_and_in_order_up_to_the_data() {
         ("FUNCTION", "f()", Section::PreData, &[]),
         ("COMMENT", "FUNCTION f()", Section::None, &[5]),
     ]);
-    assert_eq!(planned(&entries, &RestoreOptions::default()).first, [0, 1, 4]);
+    let tasks = planned(&entries, &RestoreOptions::default());
+    let first: Vec<usize> = (0..tasks.len()).filter(|at| tasks[*at].pass == Pass::Definitions).collect();
+    assert_eq!(first, [0, 1, 4]);
+    let mut schedule = Schedule::new(tasks, false);
+    for expected in first {
+        assert_eq!((schedule.next(), schedule.next()), (Next::Run(expected), Next::Wait));
+        schedule.done(expected);
+    }
 }
 
 #[test]
@@ -83,7 +101,7 @@ fn an_index_starts_while_other_tables_are_loaded_and_a_trigger_does_not() {
         ("TRIGGER", "t trigger", Section::PostData, &[1]),
         ("FK CONSTRAINT", "t fkey", Section::PostData, &[1, 2]),
     ]);
-    let mut schedule = Schedule::new(planned(&entries, &RestoreOptions::default()).tasks);
+    let mut schedule = behind_definitions(planned(&entries, &RestoreOptions::default()));
     assert_eq!((schedule.next(), schedule.next(), schedule.next()), (Next::Run(2), Next::Run(3), Next::Wait));
     schedule.done(2);
     assert_eq!((schedule.next(), schedule.next()), (Next::Run(4), Next::Wait));
@@ -106,7 +124,7 @@ fn what_is_made_on_a_partitioned_table_waits_for_the_rows_of_its_partitions() {
         ("CONSTRAINT", "p p_pkey", Section::PostData, &[1]),
         ("INDEX", "p1_index", Section::PostData, &[2]),
     ]);
-    let mut schedule = Schedule::new(planned(&entries, &RestoreOptions::default()).tasks);
+    let mut schedule = behind_definitions(planned(&entries, &RestoreOptions::default()));
     assert_eq!((schedule.next(), schedule.next(), schedule.next()), (Next::Run(5), Next::Run(6), Next::Wait));
     schedule.done(5);
     assert_eq!((schedule.next(), schedule.next()), (Next::Run(8), Next::Wait));
@@ -157,4 +175,30 @@ fn grants_refreshes_and_event_triggers_come_last_in_this_order() {
     ]);
     let order = waves(planned(&entries, &RestoreOptions::default()));
     assert_eq!(order, [vec![7], vec![5], vec![6], vec![4], vec![3], vec![1], vec![2]]);
+}
+
+#[test]
+fn rows_need_their_table_and_an_index_can_do_without_rows() {
+    let entries = archive(&[
+        ("TABLE", "t", Section::PreData, &[]),
+        ("COMMENT", "TABLE t", Section::None, &[1]),
+        ("TABLE DATA", "t", Section::Data, &[]),
+        ("TABLE DATA", "t", Section::Data, &[]),
+        ("INDEX", "t_index", Section::PostData, &[1, 3, 4]),
+        ("FK CONSTRAINT", "u fkey", Section::PostData, &[5]),
+    ]);
+    let tasks = planned(&entries, &RestoreOptions::default());
+    let needs: Vec<&[usize]> = tasks.iter().map(|task| task.needs.as_slice()).collect();
+    assert_eq!(needs, [&[][..], &[0], &[0], &[0], &[0], &[4], &[], &[]]);
+}
+
+#[test]
+fn rows_of_an_extension_come_before_all_others() {
+    let entries = archive(&[
+        ("EXTENSION", "postgis", Section::PreData, &[]),
+        ("TABLE", "sites", Section::PreData, &[]),
+        ("TABLE DATA", "sites", Section::Data, &[2]),
+        ("TABLE DATA", "spatial_ref_sys", Section::Data, &[1]),
+    ]);
+    assert_eq!(waves(planned(&entries, &RestoreOptions::default())), [vec![4], vec![3]]);
 }

@@ -6,7 +6,9 @@ use super::SourceName;
 use crate::app::App;
 use crate::config::BucketFeature;
 use crate::error::{Error, ErrorKind, Result};
-use crate::health::{BadBackup, BucketState, Facts, GoodBackup, Leftover, OpenRun, WINDOW, tiers};
+use crate::health::{
+    BadBackup, BucketState, Code, Facts, Finding, GoodBackup, Leftover, OpenRun, WINDOW, changes, tiers,
+};
 use crate::repository::candidates::{Candidates, Locks};
 use crate::repository::{BackupRef, Repository, Tier, keys};
 use crate::retention::{self, Candidate, Policy, State};
@@ -34,12 +36,28 @@ pub(super) async fn gather(app: &App, source: &SourceName, now: Timestamp) -> Re
         ..Facts::default()
     };
     sort_out(candidates, &mut facts);
+    facts.changes = since_the_one_before(repository, source, &facts.good).await;
     facts.replicas = replicas::asked_for(repository.store(), source, &facts, now).await?;
     runs(repository, source, now, &mut facts).await?;
     proofs::verified(repository, source, &mut facts).await?;
     proofs::restored(repository, source, &mut facts).await?;
     unfinished_uploads(repository, source, &mut facts).await?;
     Ok(facts)
+}
+
+/// What the newest good backup has no longer as the one before had it. Their manifests were read a moment ago.
+async fn since_the_one_before(
+    repository: &Repository,
+    source: &SourceName,
+    good: &[GoodBackup],
+) -> Vec<Finding> {
+    let [.., before, newest] = good else { return Vec::new() };
+    let place = |backup: &GoodBackup| BackupRef { id: backup.id, tier: backup.tier, source: source.clone() };
+    let (before, newest) = (place(before), place(newest));
+    match tokio::join!(repository.load_manifest(&before), repository.load_manifest(&newest)) {
+        (Ok(before), Ok(newest)) => changes(&before, &newest),
+        _ => Vec::new(),
+    }
 }
 
 fn good_times(candidates: &Candidates) -> Vec<Timestamp> {
@@ -97,6 +115,11 @@ async fn runs(repository: &Repository, source: &SourceName, now: Timestamp, fact
         .filter(|name| name.job == JobName::Backup && name.ended && name.run.time() >= window)
         .collect();
     let runs = repository.read_runs(source, &backups).await?;
+    let last = runs.records.last().filter(|run| run.outcome == Some(Outcome::Skipped));
+    facts.vanished = last
+        .and_then(|run| run.error.as_ref())
+        .filter(|error| error.code == Code::SourceVanished.as_str())
+        .map(|error| error.message.clone());
     let done = runs.records.iter().filter(|run| run.outcome == Some(Outcome::Done));
     facts.made = done.filter_map(|run| run.backup.as_ref()).map(|backup| backup.id.time()).collect();
     facts.made.sort_unstable();

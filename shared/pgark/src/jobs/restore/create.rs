@@ -1,10 +1,12 @@
 //! Making the database that is restored into, and saying what it is like.
 
+use pg_archive::ErrorKind;
 use pg_archive::connect::Target;
 use pg_archive::quote;
 use pg_archive::session::Session;
 use pg_archive::toc::Entry;
 
+use super::left_out::LeftOut;
 use crate::error::Result;
 use crate::repository::Manifest;
 
@@ -69,39 +71,56 @@ pub(super) async fn try_properties(
     properties: &[(String, String)],
     target: &str,
 ) -> Result<()> {
+    if properties.is_empty() {
+        return Ok(());
+    }
     let hint = format!(
         "Make its roles first, or with --globals; or leave this out with --no-owner or --no-privileges. The new database \
          on {target} was dropped again."
     );
-    set_properties(through, properties, "ROLLBACK", &hint).await
+    let session = open(through).await?;
+    in_one_transaction(&session, properties, "ROLLBACK").await.map_err(|error| error.hint(hint).into())
 }
 
-/// What the database itself is like, once all is in it.
-pub(super) async fn run_properties(
+/// Runs what is said of the database itself, once all is in it: all of it, or, if it need not be all, what the server takes.
+/// Returns what it did not take.
+pub(super) async fn run_last(
     through: &Target,
-    properties: &[(String, String)],
-    target: &str,
-) -> Result<()> {
-    let hint = format!(
-        "The rows and definitions in {target} are complete. Say by hand what the database's owner, privileges and \
-         settings are to be: ALTER DATABASE, ALTER ROLE … IN DATABASE."
-    );
-    set_properties(through, properties, "COMMIT", &hint).await
-}
-
-async fn set_properties(
-    through: &Target,
-    properties: &[(String, String)],
-    end: &str,
-    hint: &str,
-) -> Result<()> {
-    if properties.is_empty() {
-        return Ok(());
+    statements: &[(String, String)],
+    all: bool,
+) -> Result<Vec<LeftOut>> {
+    let session = open(through).await?;
+    if all {
+        in_one_transaction(&session, statements, "COMMIT").await?;
+        return Ok(Vec::new());
     }
+    let mut refused = Vec::new();
+    for (label, sql) in statements {
+        match session.execute(sql).await {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind, ErrorKind::Statement | ErrorKind::Permission) => {
+                refused.push(LeftOut::of_database(label, sql, &error));
+            }
+            Err(error) => return Err(error.on(label.clone()).into()),
+        }
+    }
+    Ok(refused)
+}
+
+async fn open(through: &Target) -> Result<Session> {
     let session = Session::open(through).await?;
-    session.execute("SET standard_conforming_strings = on; BEGIN").await?;
-    for (label, sql) in properties {
-        session.execute(sql).await.map_err(|error| error.on(label.clone()).hint(hint))?;
+    session.execute("SET standard_conforming_strings = on").await?;
+    Ok(session)
+}
+
+async fn in_one_transaction(
+    session: &Session,
+    statements: &[(String, String)],
+    end: &str,
+) -> pg_archive::Result<()> {
+    session.execute("BEGIN").await?;
+    for (label, sql) in statements {
+        session.execute(sql).await.map_err(|error| error.on(label.clone()))?;
     }
-    Ok(session.execute(end).await?)
+    session.execute(end).await
 }

@@ -29,6 +29,7 @@ impl Restore {
                 tablespaces: self.no_tablespaces,
             },
             clean: self.clean,
+            exit_on_error: self.exit_on_error,
             ..RestoreOptions::default()
         };
         if !self.sections.is_empty() {

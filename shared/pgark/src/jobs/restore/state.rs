@@ -8,6 +8,8 @@ use pg_archive::session::Session;
 use pg_archive::toc::Section;
 
 use super::Prepared;
+use super::create::run_last;
+use super::left_out::LeftOut;
 use super::marker::{Marker, State};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,10 +27,37 @@ impl Prepared {
         written.map_err(|error| tracing::debug!(%error, "the target was not marked")).is_ok()
     }
 
-    pub(super) async fn unmark(&self, through: &Target) {
-        if let Err(error) = self.write_comment(through, self.comment.as_deref()).await {
-            tracing::warn!(%error, "the restore is complete, but the comment on the database still says that it is not");
+    /// Takes the mark off and says what the database itself is like, once all is in it. Returns what the server refused of
+    /// that, if the restore goes on without it.
+    ///
+    /// # Errors
+    /// When it cannot be done. The error says that the rest is complete, and the statements that are left.
+    pub(super) async fn complete(
+        &self,
+        marked: bool,
+        properties: &[(String, String)],
+    ) -> Result<Vec<LeftOut>> {
+        let through = self.create.as_ref().map_or(&self.target, |create| &create.through);
+        let comment = databases::comment(self.target.database(), self.comment.as_deref());
+        let mut left: Vec<(String, String)> = Vec::new();
+        if marked {
+            left.push((format!("COMMENT DATABASE {}", self.target.database()), comment));
         }
+        // A comment of the original comes behind, and takes the mark's place.
+        left.extend_from_slice(properties);
+        if left.is_empty() {
+            return Ok(Vec::new());
+        }
+        let refused = run_last(through, &left, self.options.exit_on_error).await;
+        refused.map_err(|error| {
+            let statements: Vec<&str> = left.iter().map(|(_, sql)| sql.trim_end()).collect();
+            error.hint(format!(
+                "The rows and definitions in {} are complete. What could not be said of the database itself, its comment, \
+                 owner, privileges and settings, is for psql in another database of the server: {}",
+                self.target(),
+                statements.join(" ")
+            ))
+        })
     }
 
     async fn write_comment(&self, through: &Target, text: Option<&str>) -> Result<()> {
@@ -45,7 +74,8 @@ impl Prepared {
         }
         if self.options.content == Content::Data || !self.options.sections.contains(&Section::PreData) {
             return format!(
-                "{state} Files that were loaded stay: empty the tables with TRUNCATE, drop the indexes and constraints                  that were made, and run the same command again; it names those with rows."
+                "{state} Files that were loaded stay: empty the tables with TRUNCATE, drop the indexes and constraints \
+                 that were made, and run the same command again; it names those with rows."
             );
         }
         let with = if self.options.clean { "" } else { " with --clean" };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use pg_archive::connect::{Target, check_direct};
+use pg_archive::connect::{Target, check_direct, without_event_triggers};
 use pg_archive::globals;
 use pg_archive::restore::{LeaveOut, RestoreOptions};
 use pg_archive::session::Session;
@@ -71,6 +71,8 @@ impl Place {
                 failures.into_iter().map(|failure| format!("A role is not as in the backup: {failure}.")),
             );
         }
+        // Triggers of the restored database would change it whenever a check opens a session.
+        let maintenance = without_event_triggers(&maintenance, &keeper).await?;
         let comment = scratch::comment(report, backup);
         let warning = scratch::create(&keeper, &name, content, &comment).await?;
         report.warnings.extend(warning);

@@ -67,7 +67,8 @@ pub struct RestoreTestReport {
 pub enum TestResult {
     /// The backup was restored, and every check that was made passed.
     Passed,
-    /// The backup is damaged, or what was restored differs from it, or an assertion does not hold.
+    /// The backup is damaged, or a server that is fit for it refuses what it holds, or what was restored differs from it, or
+    /// an assertion does not hold.
     Failed,
     /// The test could not be completed, for a reason that says nothing of the backup.
     Incomplete,
@@ -301,7 +302,7 @@ impl RestoreTestReport {
         self.times.download_seconds = rounded(restored.download_seconds);
         self.restored = Some(Restored {
             entries: restored.entries as u64,
-            entries_left_out: restored.entries_left_out as u64,
+            entries_left_out: restored.entries_unwanted as u64,
             files: restored.files as u64,
             rows: restored.rows,
         });
