@@ -33,7 +33,7 @@ async fn a_backup_that_cannot_be_restored_has_failed() -> Result {
     let (code, health) = world.run(&["health"], &[])?;
     assert_eq!(code, 4, "{health:#}");
     assert!(health.to_string().contains("restore-test.failed"), "{health:#}");
-    let (_, plan) = world.run(&["prune"], &[("PGARK_KEEP", "daily=7")])?;
+    let (_, plan) = world.run(&["prune"], &[("PGARK_KEEP", "daily 7")])?;
     assert!(plan.to_string().contains("\"state\":\"damaged\""), "{plan:#}");
     Ok(())
 }
