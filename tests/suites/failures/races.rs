@@ -66,6 +66,7 @@ impl Drop for Stream {
 }
 
 /// Backs up beside a stream, and compares with `pg_dump`.
+#[allow(clippy::print_stdout)] // whoever runs many rounds wants the numbers
 fn race(name: &str, prepare: &str, sql: &str) -> Result {
     let source = Source::with(KEPT)?;
     source.query(prepare)?;
