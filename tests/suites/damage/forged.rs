@@ -94,7 +94,7 @@ const FORGERIES: [Forgery; 9] = [
     Forgery {
         what: "roles end in the middle of a statement",
         file: "globals.sql",
-        change: |sql| sql.trim_end().trim_end_matches(';').to_owned(),
+        change: |sql| sql[..sql.rfind(';').unwrap_or_default()].to_owned(),
         finds: "archive.damaged",
         message: "ends in the middle of a statement",
         restore: "archive.damaged",
