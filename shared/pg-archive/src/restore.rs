@@ -155,7 +155,7 @@ where
     let schedule = Schedule::new(tasks, job.options.exit_on_error);
     let (idle, working, refusals) = (vec![worker], JoinSet::new(), HashMap::new());
     let started = Instant::now();
-    let restored = Parallel { idle, working, schedule, refusals, report, job, started }.run().await;
+    let restored = Parallel { job, schedule, idle, working, refusals, report, started }.run().await;
     restored.map_err(|error| match refused.first() {
         Some(first) => error.hint(format!("Dropping failed for {} entries, first: {first}.", refused.len())),
         None => error,

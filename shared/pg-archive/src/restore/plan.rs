@@ -37,7 +37,7 @@ pub(super) fn plan(entries: &[Entry], wanted: &[Wanted], options: &RestoreOption
                 // In the order of the archive, whatever it says of what comes later.
                 let needs = relations.dependencies(&entries[index]).into_iter();
                 let needs = needs.filter(|other| *other < index && runs_first[*other]).collect();
-                return Task { empty, needs, ..idle_task(Pass::Definitions) };
+                return Task { needs, empty, ..idle_task(Pass::Definitions) };
             }
             let (bytes, rules) = (&options.data_bytes, &relations);
             Task { empty, ..task(entries, index, rules, bytes, all_data_done) }
