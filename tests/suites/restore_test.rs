@@ -22,6 +22,8 @@ mod leftovers;
 mod reworded;
 #[path = "restore_test/targets.rs"]
 mod targets;
+#[path = "restore_test/unrestorable.rs"]
+mod unrestorable;
 #[path = "restore_test/world.rs"]
 mod world;
 

@@ -28,7 +28,6 @@ fn reader(encoding: &str) -> Option<Reader> {
         "LATIN2" => encoding_rs::ISO_8859_2,
         "LATIN3" => encoding_rs::ISO_8859_3,
         "LATIN4" => encoding_rs::ISO_8859_4,
-        "LATIN5" => encoding_rs::WINDOWS_1254,
         "LATIN6" => encoding_rs::ISO_8859_10,
         "LATIN7" => encoding_rs::ISO_8859_13,
         "LATIN8" => encoding_rs::ISO_8859_14,
@@ -46,7 +45,8 @@ fn reader(encoding: &str) -> Option<Reader> {
         "WIN1251" => encoding_rs::WINDOWS_1251,
         "WIN1252" => encoding_rs::WINDOWS_1252,
         "WIN1253" => encoding_rs::WINDOWS_1253,
-        "WIN1254" => encoding_rs::WINDOWS_1254,
+        // They differ in control characters only.
+        "LATIN5" | "WIN1254" => encoding_rs::WINDOWS_1254,
         "WIN1255" => encoding_rs::WINDOWS_1255,
         "WIN1256" => encoding_rs::WINDOWS_1256,
         "WIN1257" => encoding_rs::WINDOWS_1257,

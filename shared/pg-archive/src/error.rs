@@ -141,7 +141,7 @@ impl Error {
     /// The driver's error underneath. Its texts may hold values of rows.
     pub(crate) fn driver(&self) -> Option<&tokio_postgres::Error> {
         let source = self.source.as_ref()?;
-        let refusal = source.downcast_ref::<Refusal>().map(Refusal::driver);
+        let refusal = source.downcast_ref::<Refusal>().and_then(Refusal::driver);
         refusal.or_else(|| source.downcast_ref())
     }
 }

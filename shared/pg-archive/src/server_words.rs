@@ -161,23 +161,36 @@ fn fields(error: &DbError) -> String {
 }
 
 /// The driver's error of a statement, as the source of ours: it tells its SQLSTATE, and shows none of its words.
-pub struct Refusal(tokio_postgres::Error);
+pub struct Refusal {
+    code: String,
+    driver: Option<tokio_postgres::Error>,
+}
 
 impl Refusal {
-    pub(crate) fn new(error: tokio_postgres::Error) -> Self {
-        Self(error)
+    pub(crate) fn new(driver: tokio_postgres::Error) -> Self {
+        let code = driver.code().map_or("unknown", tokio_postgres::error::SqlState::code).to_owned();
+        Self { code, driver: Some(driver) }
+    }
+
+    /// One with this code and nothing else, for tests.
+    pub fn of(code: &str) -> Self {
+        Self { code: code.to_owned(), driver: None }
+    }
+
+    /// The SQLSTATE.
+    pub fn code(&self) -> &str {
+        &self.code
     }
 
     /// The driver's own, whose texts are not to be shown.
-    pub(crate) fn driver(&self) -> &tokio_postgres::Error {
-        &self.0
+    pub(crate) fn driver(&self) -> Option<&tokio_postgres::Error> {
+        self.driver.as_ref()
     }
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let code = self.0.code().map_or("unknown", |code| code.code());
-        write!(f, "SQLSTATE {code}")
+        write!(f, "SQLSTATE {}", self.code)
     }
 }
 

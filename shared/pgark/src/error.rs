@@ -276,10 +276,6 @@ impl From<pg_archive::Error> for Error {
                 Ok(ours) => return *ours,
                 Err(other) => Self::new(ErrorKind::Archive(kind), message).because(other),
             },
-            // It tells a SQLSTATE, which is in the message.
-            Some(source) if source.is::<pg_archive::session::Refusal>() => {
-                Self::new(ErrorKind::Archive(kind), message)
-            }
             Some(source) => Self::new(ErrorKind::Archive(kind), message).because(source),
             None => Self::new(ErrorKind::Archive(kind), message),
         };
@@ -394,6 +390,12 @@ impl Error {
     /// What to do, if known.
     pub fn hint_text(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The code of what a server refused (PostgreSQL manual, appendix A), if that is what this is.
+    pub fn sqlstate(&self) -> Option<&str> {
+        let refusal = self.0.source.as_ref()?.downcast_ref::<pg_archive::session::Refusal>()?;
+        Some(refusal.code())
     }
 
     /// Words of a server that may hold values of rows. They are for a person who asks for them at a terminal, and never

@@ -24,6 +24,7 @@ mod id;
 pub mod keys;
 pub mod manifest;
 pub mod part;
+pub(crate) mod proof;
 mod reports;
 
 pub(crate) use catalog::only_source;

@@ -2,6 +2,7 @@
 
 use pgark::Exit;
 use pgark::jobs::verify::Level;
+use pgark::seal::{Compression, Encryption, KeyPair, Sealer};
 
 use super::Result;
 use super::world::{Copy, World, found, server};
@@ -40,10 +41,12 @@ enum Damage {
     Swapped,
     /// Its bytes twice.
     Doubled,
+    /// Replaced by as many bytes that begin as an age file to somebody else's key.
+    ToAnotherKey,
 }
 use Damage::*;
 
-const DAMAGES: [Damage; 10] = [
+const DAMAGES: [Damage; 11] = [
     FlippedAtStart,
     FlippedInTheMiddle,
     FlippedAtEnd,
@@ -54,6 +57,7 @@ const DAMAGES: [Damage; 10] = [
     OfAnotherBackup,
     Swapped,
     Doubled,
+    ToAnotherKey,
 ];
 
 /// What verify finds, at both levels, in the damaged object; and the code that a restore fails with. All of these are
@@ -178,7 +182,19 @@ fn damaged(kind: Kind, damage: Damage) -> Result<Vec<Copy>> {
             vec![copy]
         }
         Doubled => vec![with(&[&bytes[..], &bytes[..]].concat())?],
+        ToAnotherKey => vec![with(&of_another_key(bytes.len())?)?],
     })
+}
+
+/// The first bytes of an age file that nobody here can open. Whoever can write to the store can make one.
+fn of_another_key(length: usize) -> Result<Vec<u8>> {
+    let recipient = KeyPair::generate(jiff::Timestamp::now()).recipient();
+    let mut sealer = Sealer::new(Compression::None, &Encryption::Age(vec![recipient]))?;
+    let mut bytes = Vec::new();
+    sealer.write(&vec![0; length], &mut bytes)?;
+    sealer.finish(&mut bytes)?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// Verify at both levels names code, object and tables, and nothing else.

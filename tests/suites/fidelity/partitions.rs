@@ -1,6 +1,7 @@
 //! Partitioned tables: what is made behind the rows waits for them, in parallel too, and the table of contents grows with
 //! the number of partitions and not with its square.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::Context as _;
@@ -22,11 +23,13 @@ fn partitioned(partitions: usize) -> String {
     script.push_str("create table middle partition of root for values in (1) partition by range (id);\n");
     for number in 0..partitions {
         let (from, to) = (number * 10, number * 10 + 10);
-        script.push_str(&format!(
-            "create table leaf_{number} partition of middle for values from ({from}) to ({to});\n"
-        ));
+        let _ = writeln!(
+            script,
+            "create table leaf_{number} partition of middle for values from ({from}) to ({to});"
+        );
     }
-    script.push_str(&format!(
+    let _ = write!(
+        script,
         "create table other partition of root for values in (2);
          insert into root select n, 1, 'row ' || n from generate_series(0, {rows} - 1) n;
          insert into root select n, 2, repeat('other ', 6) from generate_series(0, 20000) n;
@@ -36,7 +39,7 @@ fn partitioned(partitions: usize) -> String {
          alter table root add check (id >= 0);
          create trigger refuse before insert on root for each row execute function refuse();",
         rows = partitions * 10
-    ));
+    );
     script
 }
 
@@ -76,9 +79,8 @@ fn bytes_of_contents(partitions: usize) -> anyhow::Result<(u64, u64)> {
     );
     for number in 0..partitions {
         let (from, to) = (number * 10, number * 10 + 10);
-        script.push_str(&format!(
-            "create table m_{number} partition of m for values from ({from}) to ({to});\n"
-        ));
+        let _ =
+            writeln!(script, "create table m_{number} partition of m for values from ({from}) to ({to});");
     }
     psql(&source.url(), &script)?;
     let vault = Vault::new()?;

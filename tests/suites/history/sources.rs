@@ -155,8 +155,8 @@ fn the_databases_of_a_server_are_found_but_for_those_that_are_left_out() -> Resu
     );
     let runs = call("history")?.with(["--job", "backup"]).run()?.done()?;
     let record = |source: &str| {
-        let runs = runs["runs"].as_array().into_iter().flatten();
-        runs.filter(|run| run["source"] == source).next_back().cloned().unwrap_or_default()
+        let mut runs = runs["runs"].as_array().into_iter().flatten();
+        runs.rfind(|run| run["source"] == source).cloned().unwrap_or_default()
     };
     assert_eq!(record("main.=41pp=20=54wo")["error"]["code"], "source.vanished", "{runs}");
     assert!(record("main.app")["warnings"].to_string().contains("table.emptied"), "{runs}");

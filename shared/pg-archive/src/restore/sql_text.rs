@@ -57,7 +57,7 @@ impl SqlText {
         if self.whole < BATCH_BYTES {
             return Ok(None);
         }
-        self.take().map(Some)
+        Ok(Some(self.take()))
     }
 
     /// The last batch, or `None` if there is nothing left.
@@ -65,14 +65,14 @@ impl SqlText {
         if !self.buffer[self.whole..].iter().all(u8::is_ascii_whitespace) {
             return Err(Error::new(ErrorKind::Archive, "ends in the middle of a statement"));
         }
-        if self.whole == 0 { Ok(None) } else { self.take().map(Some) }
+        Ok(if self.whole == 0 { None } else { Some(self.take()) })
     }
 
-    fn take(&mut self) -> Result<String> {
+    fn take(&mut self) -> String {
         let rest = self.buffer.split_off(self.whole);
         let batch = std::mem::replace(&mut self.buffer, rest);
         self.whole = 0;
-        Ok(raw_text::decode(&batch).into_owned())
+        raw_text::decode(&batch).into_owned()
     }
 }
 

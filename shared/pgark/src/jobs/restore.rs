@@ -381,7 +381,11 @@ impl Prepared {
         let Self { entries, reader, options, .. } = &self;
         let done =
             restore::restore(target, entries.clone(), Arc::clone(reader), options.clone(), progress, stop);
-        let done = done.await.map_err(|error| with_state(error.into(), &self.state_after_failure(marked)))?;
+        let done = done.await.map_err(|error| {
+            // Whose database is not marked drops it, whatever state it is in.
+            let error = error.into();
+            if self.marks { with_state(error, &self.state_after_failure(marked)) } else { error }
+        })?;
         let refused = self.complete(marked, &properties).await?;
         let mut report = self.report(app, &done, properties.len() - refused.len());
         report.left_out.extend(refused);

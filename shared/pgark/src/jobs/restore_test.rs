@@ -31,6 +31,7 @@ mod checks;
 mod choose;
 mod indexes;
 mod place;
+mod refused;
 mod report;
 mod scratch;
 
@@ -159,7 +160,10 @@ impl Test<'_> {
         let place = Box::pin(Place::open(self.app, content, &self.backup, &mut self.report)).await?;
         let place = self.place.insert(place);
         let began = (self.app.outside.now)();
-        let restored = place.kept(Box::pin(restore(place, content, &self.backup, progress, stop))).await?;
+        let restored = place.kept(Box::pin(restore(place, content, &self.backup, progress, stop))).await;
+        let same_major = content.major() == place.version_num / 10_000;
+        let restored =
+            restored.map_err(|error| refused::judged(error, &self.backup, place.kind, same_major))?;
         self.report.times.recovery_seconds = report::seconds_since(self.app, began);
         self.report.restored(content, &restored);
         Ok(())

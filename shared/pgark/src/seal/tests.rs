@@ -108,6 +108,22 @@ async fn damage_is_never_read_as_whole() {
     }
 }
 
+/// Whose key opens an object is asked of the object that was written, and of no other.
+#[tokio::test]
+async fn a_strangers_object_is_damage_and_no_wrong_key() {
+    let (age, identities) = pair();
+    let (stranger, _) = pair();
+    let (stored, sealed) = seal(&plain(300_000), Compression::None, &age);
+    let (mut foreign, its_own) = seal(&plain(300_000), Compression::None, &stranger);
+    let kind = async |stored: &[u8], sealed| {
+        unseal(pieces(stored), sealed, Compression::None, Some(&identities)).await.unwrap_err().kind()
+    };
+    assert_eq!(kind(&foreign, its_own).await, ErrorKind::IdentityMismatch, "it is what was written");
+    foreign.resize(stored.len(), 0);
+    assert_eq!(kind(&foreign, sealed).await, ErrorKind::ObjectDamaged);
+    assert_eq!(kind(&foreign[..100_000], sealed).await, ErrorKind::ObjectDamaged);
+}
+
 /// Someone who can write to the store can make hashes that fit; the formats themselves must then notice.
 #[tokio::test]
 async fn truncation_is_noticed_even_if_the_stored_hash_fits() {

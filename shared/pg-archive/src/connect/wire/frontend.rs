@@ -101,13 +101,11 @@ impl ToServer {
             return message(None, &body, &mut self.translated);
         }
         let tag = self.partial[0];
-        match encoded(tag, body) {
-            Some(body) => message(Some(tag), &body, &mut self.translated),
-            None => {
-                self.translated.extend_from_slice(&self.partial);
-                Ok(())
-            }
+        if let Some(body) = encoded(tag, body) {
+            return message(Some(tag), &body, &mut self.translated);
         }
+        self.translated.extend_from_slice(&self.partial);
+        Ok(())
     }
 }
 

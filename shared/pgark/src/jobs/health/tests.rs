@@ -117,6 +117,21 @@ impl World {
         self.report(ReportKind::Verify, at, report).await;
     }
 
+    /// A verification that did not come to its end: it was stopped, had no key, or was refused by the store.
+    async fn half_verified(&self, at: &Timestamp, id: BackupId, objects_read: usize, sampled: bool) {
+        let backup = format!("daily/shop/{id}");
+        let failure = json!([{ "code": "identity.mismatch", "backup": backup, "object": "toc.dat.age" }]);
+        let report = json!({
+            "format_version": "1.0", "scope": "latest", "level": "content", "finished_at": at,
+            "sample": if sampled { json!({ "share": "10%" }) } else { json!(null) },
+            "backups": [{
+                "backup": backup, "level": "content", "objects": 3, "objects_read": objects_read, "findings": 0,
+            }],
+            "findings": [], "failures": if objects_read == 3 && !sampled { failure } else { json!([]) },
+        });
+        self.report(ReportKind::Verify, at, report).await;
+    }
+
     async fn restore_test(&self, at: &Timestamp, result: &str) {
         let report = json!({
             "result": result, "finished_at": at, "backup": { "id": "20261107T020000Z-aaaa" },
@@ -188,6 +203,18 @@ async fn what_lies_in_the_store_is_found() {
     std::fs::create_dir_all(&remains).unwrap();
     std::fs::write(remains.join("toc.dat.age"), "x").unwrap();
     assert_eq!(codes(&world.check().await), (vec![], vec!["remains", "prune.overdue"]));
+}
+
+/// One that failed, one that was stopped, one that read a sample.
+#[tokio::test]
+async fn a_verification_that_did_not_look_at_all_of_it_is_no_proof() {
+    let world = World::after_a_fortnight(RawSettings::default()).await;
+    let id = BackupId::new(now() - 10.hours(), 0);
+    for (hours, objects_read, sampled) in [(3, 3, false), (2, 2, false), (1, 3, true)] {
+        world.half_verified(&(now() - hours.hours()), id, objects_read, sampled).await;
+        let figures = world.check().await.verdict.figures;
+        assert_eq!(figures.last_verify_age_seconds, Some(32_400.0), "{objects_read} {sampled}");
+    }
 }
 
 #[tokio::test]

@@ -67,7 +67,8 @@ pub struct RestoreTestReport {
 pub enum TestResult {
     /// The backup was restored, and every check that was made passed.
     Passed,
-    /// The backup is damaged, or what was restored differs from it, or an assertion does not hold.
+    /// The backup is damaged, or a server that is fit for it refuses what it holds, or what was restored differs from it, or
+    /// an assertion does not hold.
     Failed,
     /// The test could not be completed, for a reason that says nothing of the backup.
     Incomplete,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::Damage;
 use crate::error::{ErrorKind, Result};
+use crate::repository::proof::Look;
 use crate::repository::{BackupId, BackupRef, ReportKind, Repository, SourceName};
 use crate::retention::{CLOCK_SKEW_MAX, later};
 
@@ -147,6 +148,9 @@ struct Verified {
 struct Line {
     backup: String,
     level: Depth,
+    objects: usize,
+    objects_read: usize,
+    findings: usize,
 }
 
 #[derive(Deserialize)]
@@ -164,13 +168,12 @@ fn id_of(place: &str) -> Option<BackupId> {
 impl Verified {
     fn statements(&self, report: BackupId) -> Vec<Statement> {
         let mut statements: BTreeMap<BackupId, Statement> = BTreeMap::new();
-        if self.sample.is_none() {
-            for (line, backup) in self.backups.iter().filter_map(|line| Some((line, id_of(&line.backup)?))) {
-                let whole = !self.failures.iter().any(|failure| failure.backup == line.backup);
-                if whole {
-                    let sound = Statement { backup, depth: line.level, damage: None };
-                    statements.insert(backup, sound);
-                }
+        for (line, backup) in self.backups.iter().filter_map(|line| Some((line, id_of(&line.backup)?))) {
+            let failures = self.failures.iter().filter(|failure| failure.backup == line.backup).count();
+            let Line { objects, objects_read, findings, .. } = *line;
+            if (Look { objects, objects_read, findings, failures, sampled: self.sample.is_some() }).is_whole()
+            {
+                statements.insert(backup, Statement { backup, depth: line.level, damage: None });
             }
         }
         for finding in self.findings.iter().filter(|finding| finding.code != STRANGER.code()) {
@@ -252,7 +255,9 @@ mod tests {
         serde_json::from_value(json!({
             "level": level,
             "sample": if sample { json!({ "share": "10%" }) } else { json!(null) },
-            "backups": [{ "backup": place, "tier": "daily", "level": level, "findings": 0 }],
+            "backups": [{
+                "backup": place, "tier": "daily", "level": level, "objects": 3, "objects_read": 3, "findings": 0,
+            }],
             "findings": finding.map_or(json!([]), found),
             "failures": if failure { found("store.failed") } else { json!([]) },
         }))
@@ -313,6 +318,14 @@ mod tests {
         }
         let said = tested("failed").statements().remove(0).damage.unwrap();
         assert_eq!(said, "its restore test failed: rows (20260111T030000Z-bbbb)");
+    }
+
+    #[test]
+    fn a_look_at_a_part_says_nothing() {
+        let mut stopped = verified("content", false, None, false);
+        assert_eq!(stopped.statements("20260111T010000Z-bbbb".parse().unwrap()).len(), 1);
+        stopped.backups[0].objects_read = 2;
+        assert_eq!(stopped.statements("20260111T010000Z-bbbb".parse().unwrap()), []);
     }
 
     #[test]

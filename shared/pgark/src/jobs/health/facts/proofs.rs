@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::error::{ErrorKind, Result};
 use crate::health::{Facts, Proof};
+use crate::repository::proof::Look;
 use crate::repository::{BackupId, ReportKind, Repository, SourceName, keys};
 
 /// No proof is looked for further back than so many reports.
@@ -15,14 +16,30 @@ const REPORTS_LOOKED_AT: usize = 100;
 #[derive(Debug, Deserialize)]
 struct Verification {
     finished_at: Timestamp,
+    sample: Option<IgnoredAny>,
     backups: Vec<VerifiedBackup>,
+    failures: Vec<NotChecked>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NotChecked {
+    backup: String,
 }
 
 #[derive(Debug, Deserialize)]
 struct VerifiedBackup {
     backup: String,
+    objects: usize,
     objects_read: usize,
     findings: usize,
+}
+
+impl Verification {
+    fn is_proof(&self, line: &VerifiedBackup) -> bool {
+        let failures = self.failures.iter().filter(|failure| failure.backup == line.backup).count();
+        let VerifiedBackup { objects, objects_read, findings, .. } = *line;
+        Look { objects, objects_read, findings, failures, sampled: self.sample.is_some() }.is_proof()
+    }
 }
 
 /// What is read of a restore test's report.
@@ -44,7 +61,7 @@ struct Times {
     recovery_seconds: f64,
 }
 
-/// The last time that a backup was read and nothing wrong was found in it.
+/// The last time that a backup was read as a whole and nothing wrong was found in it.
 pub(super) async fn verified(repository: &Repository, source: &SourceName, facts: &mut Facts) -> Result<()> {
     facts.verified = newest(
         repository,
@@ -52,8 +69,7 @@ pub(super) async fn verified(repository: &Repository, source: &SourceName, facts
         ReportKind::Verify,
         &mut facts.not_looked_at,
         |report: Verification, key| {
-            let good =
-                report.backups.iter().rev().find(|backup| backup.findings == 0 && backup.objects_read > 0)?;
+            let good = report.backups.iter().rev().find(|line| report.is_proof(line))?;
             Some(Proof {
                 at: report.finished_at,
                 backup: good.backup.clone(),
