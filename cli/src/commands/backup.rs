@@ -20,6 +20,7 @@ pub(crate) async fn run(app: &App, args: &args::Backup, json: bool) -> Result<Ex
         exclude_schemas: args.exclude_schema.clone(),
         allow_missing: args.allow_missing,
         role_passwords: args.role_passwords,
+        compare_with_before: true,
     };
     let progress = BackupProgress::new(json);
     let answer = job.watched(app, &progress, &stop::token()).await;

@@ -89,10 +89,12 @@ fn print_left_out(left_out: &[LeftOut], rows: u64) {
     if left_out.is_empty() {
         return;
     }
-    let lost = if rows == 0 { String::new() } else { format!(", with {} rows", count(rows)) };
-    output::line(&format!("LEFT OUT: {} objects{lost}", left_out.len()));
+    let counted =
+        |number: u64, what: &str| format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" });
+    let lost = if rows == 0 { String::new() } else { format!(", with {}", counted(rows, "row")) };
+    output::line(&format!("LEFT OUT: {}{lost}", counted(left_out.len() as u64, "object")));
     for one in left_out {
-        let rows = if one.rows == 0 { String::new() } else { format!(": {} rows lost", count(one.rows)) };
+        let rows = if one.rows == 0 { String::new() } else { format!(": {} lost", counted(one.rows, "row")) };
         output::line(&format!("{}{rows}", one.object));
         output::line(&format!("  because: {}", one.reason));
         if one.because_of.is_none() {

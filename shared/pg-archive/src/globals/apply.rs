@@ -8,6 +8,7 @@ use tokio_postgres::error::SqlState;
 
 use super::older;
 use super::reserved::is_reserved;
+use super::restricted;
 use super::statement::{About, Membership, Statement};
 use crate::quote::{identifier, literal};
 use crate::restore::RoleMap;
@@ -65,7 +66,7 @@ pub fn check(text: &str) -> Result<()> {
 
 fn whole_statements(text: &str) -> Result<Vec<Statement>> {
     let all = Statement::all(text);
-    if all.last().is_some_and(|last| !last.sql.ends_with(';')) {
+    if restricted::is_cut(text) || all.last().is_some_and(|last| !last.sql.ends_with(';')) {
         return Err(Error::new(ErrorKind::Archive, "ends in the middle of a statement").on("globals"));
     }
     Ok(all)

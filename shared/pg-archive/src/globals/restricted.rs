@@ -27,12 +27,22 @@ pub(super) fn wrap(statements: &str, key: &str) -> String {
 }
 
 /// The statements of a script: the two commands are psql's, and no server knows them. Scripts of older backups have none.
+/// Of a script that was cut, what is left.
 pub(super) fn unwrap(script: &str) -> &str {
-    let Some((key, rest)) = script.strip_prefix(BEGIN).and_then(|rest| rest.split_once('\n')) else {
-        return script;
-    };
+    parts(script).map_or(script, |(statements, _)| statements)
+}
+
+/// Whether the end of a script is missing: the second command names the key of the first.
+pub(super) fn is_cut(script: &str) -> bool {
+    parts(script).is_some_and(|(_, ends)| !ends)
+}
+
+/// The statements between the two commands, and whether the second is there; nothing if the first is not.
+fn parts(script: &str) -> Option<(&str, bool)> {
+    let (key, rest) = script.strip_prefix(BEGIN)?.split_once('\n')?;
     let rest = rest.trim_end();
-    rest.strip_suffix(key).and_then(|rest| rest.strip_suffix(END)).unwrap_or(rest)
+    let whole = rest.strip_suffix(key).and_then(|rest| rest.strip_suffix(END));
+    Some(whole.map_or((rest, false), |statements| (statements, true)))
 }
 
 #[cfg(test)]
@@ -47,15 +57,17 @@ mod tests {
         assert!(script.starts_with(&format!("\\restrict {key}\n")));
         assert!(script.ends_with(&format!("CREATE ROLE a;\n\\unrestrict {key}\n")));
         assert_eq!(unwrap(&script).trim_start(), format!("{SESSION}\nCREATE ROLE a;\n"));
+        assert!(!is_cut(&script) && !is_cut("CREATE ROLE a;\n"));
         assert_eq!(unwrap("-- Roles\n\nCREATE ROLE a;\n"), "-- Roles\n\nCREATE ROLE a;\n");
     }
 
     #[test]
-    fn a_script_that_was_cut_keeps_what_shows_it() {
+    fn a_script_that_was_cut_shows_it_wherever_it_was_cut() {
+        let script = wrap("CREATE ROLE a;\nCREATE ROLE b;\n", "k1");
+        for bytes in script.find('\n').unwrap() + 1..script.trim_end().len() {
+            assert!(is_cut(&script[..bytes]), "{bytes}");
+        }
         assert_eq!(unwrap("\\restrict k\nCREATE ROLE"), "CREATE ROLE");
-        assert_eq!(
-            unwrap("\\restrict k\nCREATE ROLE a;\n\\unrestrict other\n"),
-            "CREATE ROLE a;\n\\unrestrict other"
-        );
+        assert!(is_cut("\\restrict k\nCREATE ROLE a;\n\\unrestrict other\n"));
     }
 }
