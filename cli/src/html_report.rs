@@ -6,6 +6,7 @@
 use askama::Template;
 use jiff::Timestamp;
 use pgark::jobs::overview::{BackupPoint, Overview, ProofPoint, Trouble};
+use pgark::repository::Looked;
 use pgark::runs::{JobName, Outcome};
 use pgark::{Error, ErrorKind, Result};
 
@@ -97,7 +98,11 @@ fn facts(source: &Overview, now: Timestamp) -> Vec<(&'static str, String, &'stat
 
 fn proof_fact(name: &'static str, proof: &ProofPoint, ago: &str) -> (&'static str, String, &'static str) {
     match proof.outcome {
-        Outcome::Done => (name, format!("{ago} ago"), "good"),
+        Outcome::Done => match proof.looked_at {
+            None => (name, format!("{ago} ago"), "good"),
+            Some(Looked::Part) => (name, format!("a part, {ago} ago"), ""),
+            Some(looked) => (name, format!("{ago} ago ({})", looked.as_str()), "good"),
+        },
         Outcome::Damaged => (name, format!("damaged, {ago} ago"), "bad"),
         _ => (name, format!("failed, {ago} ago"), "bad"),
     }

@@ -53,11 +53,13 @@ fn row(source: &SourceHealth) -> [String; 7] {
         (Some(achieved), None) => duration(achieved),
         (None, _) => "-".to_owned(),
     };
+    let level = source.last_verify.as_ref().and_then(|proof| proof.level);
+    let depth = level.map_or(String::new(), |level| format!(" ({})", level.as_str()));
     [
         source.source.to_string(),
         if source.verdict.healthy { "healthy" } else { "UNHEALTHY" }.to_owned(),
         ago(figures.newest_backup_age_seconds, "none"),
-        ago(figures.last_verify_age_seconds, "never"),
+        format!("{}{depth}", ago(figures.last_verify_age_seconds, "never")),
         ago(figures.last_restore_test_age_seconds, "never"),
         of(promises.recovery_point_achieved_seconds, promises.recovery_point_promised_seconds),
         of(promises.recovery_time_achieved_seconds, promises.recovery_time_promised_seconds),

@@ -68,7 +68,10 @@ fn measure(bytes: u64) -> f64 {
 
 fn proof_cell(proof: &ProofPoint, ago: &str) -> String {
     match proof.outcome {
-        Outcome::Done => format!("{ago} ago"),
+        Outcome::Done => {
+            let depth = proof.looked_at.map_or(String::new(), |looked| format!(" ({})", looked.as_str()));
+            format!("{ago} ago{depth}")
+        }
         Outcome::Damaged => format!("DAMAGED {ago} ago"),
         _ => format!("FAILED {ago} ago"),
     }

@@ -23,6 +23,7 @@ fn overview(name: &str) -> Overview {
         job,
         finished_at: id(day).time(),
         outcome,
+        looked_at: (job == JobName::Verify).then_some(Looked::Stored),
         backup: Some(id(day)),
         seconds: 100.0,
         recovery_seconds: (job == JobName::RestoreTest).then_some(321.0),

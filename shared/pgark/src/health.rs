@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::HealthSettings;
 use crate::notify::wording::{self, seconds_between};
 use crate::repository::manifest::BackupOptions;
-use crate::repository::{BackupId, Tier};
+use crate::repository::{BackupId, Level, Tier};
 use crate::runs::JobName;
 use crate::store::Replication;
 
@@ -111,6 +111,9 @@ pub struct Proof {
     pub backup: String,
     /// The key of its report.
     pub report: String,
+    /// How deep a verification looked.
+    #[serde(default)]
+    pub level: Option<Level>,
     /// What the restore took, if it was one.
     pub recovery_seconds: Option<f64>,
 }

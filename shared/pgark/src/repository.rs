@@ -34,6 +34,7 @@ pub use id::{BackupId, SourceName, Tier};
 pub use keys::{ArchiveFile, ReportKind, RunState};
 pub use manifest::{Manifest, ObjectRecord};
 use part::Part;
+pub use proof::{Level, Looked};
 
 /// The place of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::repository::{BackupId, BackupRef, SourceName, Tier};
+use crate::repository::{BackupId, BackupRef, Looked, SourceName, Tier};
 
 pub mod answer;
 pub mod lease;
@@ -117,6 +117,9 @@ pub struct RunRecord {
     /// What it measured.
     #[serde(default)]
     pub figures: Figures,
+    /// What a verification that went well looked at; `null` for other jobs, and if it found or missed anything.
+    #[serde(default)]
+    pub looked_at: Option<Looked>,
     /// Why it failed, or the first that it found.
     pub error: Option<RunError>,
     /// The key of the full report, if one is kept.
@@ -229,6 +232,7 @@ mod tests {
             finished_at: Some(run.time()),
             outcome: Some(Outcome::Damaged),
             backup: Some(RunBackup { id: run, tier: Tier::Weekly }),
+            looked_at: None,
             figures: Figures { rows: Some(1), recovery_seconds: Some(0.5), ..Figures::default() },
             error: Some(RunError {
                 code: "restore-test.failed".to_owned(),

@@ -129,6 +129,8 @@ settings! {
     health_backup_age = "PGARK_HEALTH_BACKUP_AGE",
     /// How old the last verification that found nothing may be.
     health_verify_age = "PGARK_HEALTH_VERIFY_AGE",
+    /// How deep a verification must have looked to count: `stored` or `content`.
+    health_verify_level = "PGARK_HEALTH_VERIFY_LEVEL",
     /// How old the last restore test that passed may be.
     health_restore_test_age = "PGARK_HEALTH_RESTORE_TEST_AGE",
     /// How many times larger or smaller than the median of the last ten a backup may be.

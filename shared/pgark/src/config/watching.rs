@@ -11,6 +11,7 @@ use super::problems::Problems;
 use super::validate::endpoint_of;
 use super::values;
 use super::variables::{RawSettings, variable};
+use crate::repository::Level;
 use crate::secret::Secret;
 use crate::secrets::SecretReference;
 
@@ -89,6 +90,8 @@ pub struct HealthSettings {
     pub backup_age_max: Option<Duration>,
     /// How old the last verification that found nothing may be.
     pub verify_age_max: Option<Duration>,
+    /// How deep a verification must have looked to count.
+    pub verify_level: Level,
     /// How old the last restore test that passed may be.
     pub restore_test_age_max: Option<Duration>,
     /// How many times larger or smaller than the median a backup may be.
@@ -136,6 +139,7 @@ impl Default for HealthSettings {
         Self {
             backup_age_max: Some(26 * HOUR),
             verify_age_max: Some(26 * HOUR),
+            verify_level: Level::Stored,
             restore_test_age_max: Some(8 * DAY),
             size_factor_max: Some(2.0),
             run_time_max: 6 * HOUR,
@@ -211,10 +215,14 @@ fn health(raw: &RawSettings, problems: &mut Problems) -> HealthSettings {
     let reminder = age(variable::health_reminder, &raw.health_reminder, default.reminder);
     let run_time = raw.health_run_time.as_deref().map(values::age);
     let factor = raw.health_size_factor.as_deref().map(factor);
+    let level = raw.health_verify_level.as_deref().map(verify_level);
     let bucket = raw.health_bucket.as_deref().map(|text| list(text, bucket_feature));
     HealthSettings {
         backup_age_max,
         verify_age_max,
+        verify_level: problems
+            .keep(variable::health_verify_level, level, "Give stored or content.")
+            .unwrap_or(default.verify_level),
         restore_test_age_max,
         size_factor_max: problems
             .keep(variable::health_size_factor, factor, "Give a number above 1, such as 2, or off.")
@@ -233,6 +241,13 @@ fn health(raw: &RawSettings, problems: &mut Problems) -> HealthSettings {
             .unwrap_or_default(),
         reminder,
     }
+}
+
+fn verify_level(text: &str) -> Result<Level, String> {
+    [Level::Stored, Level::Content]
+        .into_iter()
+        .find(|level| level.as_str() == text)
+        .ok_or_else(|| format!("unknown level {text:?}"))
 }
 
 /// In place of a limit: none.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{Code, Facts, Figures, Found, Proof, seconds_between, too_old};
 use crate::config::HealthSettings;
 use crate::notify::wording;
+use crate::repository::Level;
 
 pub(super) fn judge(
     facts: &Facts,
@@ -29,17 +30,26 @@ pub(super) fn judge(
         };
     figures.last_verify_age_seconds = age(&facts.verified);
     figures.last_restore_test_age_seconds = age(&facts.restored);
+    let (demanded, key) = match limits.verify_level {
+        Level::Stored => ("", ""),
+        Level::Content => (
+            " down to its content",
+            " PGARK_HEALTH_VERIFY_LEVEL demands `--level content`, for which the verification needs the secret key.",
+        ),
+    };
     if let Some(message) = late(
         figures.last_verify_age_seconds,
         limits.verify_age_max,
-        "no verification has found a backup good yet",
-        "the last verification that found a backup good",
+        &format!("no verification has found a backup good{demanded} yet"),
+        &format!("the last verification that found a backup good{demanded}"),
     ) {
         found.unhealthy(
             Code::VerifyOverdue,
             message,
-            "Run `pgark verify`, and look whether its schedule runs. PGARK_HEALTH_VERIFY_AGE is the limit; `off` goes \
-             without.",
+            format!(
+                "Run `pgark verify`, and look whether its schedule runs. PGARK_HEALTH_VERIFY_AGE is the limit; `off` \
+                 goes without.{key}"
+            ),
         );
     }
     if let Some(message) = late(

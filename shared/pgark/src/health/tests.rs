@@ -30,6 +30,7 @@ fn proof(hours: i64) -> Proof {
         at: hours_ago(hours),
         backup: "20261121T020000Z-aaaa".to_owned(),
         report: "reports/shop/restore-test/20261121T020000Z-aaaa.json".to_owned(),
+        level: None,
         recovery_seconds: Some(90.0),
     }
 }

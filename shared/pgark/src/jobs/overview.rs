@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::history::sources_of;
 use crate::app::App;
 use crate::error::Result;
-use crate::repository::{BackupId, BackupRef, Filter, SourceName, Tier};
+use crate::repository::{BackupId, BackupRef, Filter, Looked, SourceName, Tier};
 use crate::runs::{JobName, Outcome, RunError, RunRecord};
 
 /// A source, as it is and was.
@@ -60,6 +60,8 @@ pub struct ProofPoint {
     pub finished_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
+    /// What a verification that went well looked at; `null` for a restore test.
+    pub looked_at: Option<Looked>,
     /// The backup, if it was just one.
     pub backup: Option<BackupId>,
     /// How long it took.
@@ -87,9 +89,12 @@ impl Overview {
         self.backups.iter().rev().find(|backup| backup.present)
     }
 
-    /// The last proof of a kind that went well.
+    /// The last proof of a kind that went well. A verification of a part is none.
     pub fn last_good(&self, job: JobName) -> Option<&ProofPoint> {
-        self.proofs.iter().rev().find(|proof| proof.job == job && proof.outcome == Outcome::Done)
+        let is_good = |proof: &&ProofPoint| {
+            proof.job == job && proof.outcome == Outcome::Done && proof.looked_at != Some(Looked::Part)
+        };
+        self.proofs.iter().rev().find(is_good)
     }
 }
 
@@ -185,6 +190,7 @@ fn of_records(source: SourceName, records: &[RunRecord], present: &[BackupRef]) 
                     job: record.job,
                     finished_at,
                     outcome,
+                    looked_at: record.looked_at,
                     backup: record.backup.as_ref().map(|backup| backup.id),
                     seconds: record.seconds().unwrap_or(0.0),
                     recovery_seconds: record.figures.recovery_seconds,

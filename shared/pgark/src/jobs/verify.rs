@@ -29,6 +29,7 @@ mod report;
 mod sample;
 mod structure;
 
+pub use crate::repository::Level;
 pub use report::{BackupLine, Finding, Sampled, SourceReport, VerifyReport};
 pub use sample::{Cursor, Share};
 
@@ -42,16 +43,6 @@ const REPORT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Every backup, as an argument.
 const ALL: &str = "all";
 const LATEST: &str = "latest";
-
-/// How thoroughly to check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// The stored bytes; needs no key.
-    Stored,
-    /// What a restore would read.
-    Content,
-}
 
 /// The arguments.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use crate::jobs::backup::BackupReport;
 use crate::jobs::prune::{Done, PruneReport};
 use crate::jobs::restore_test::RestoreTestReport;
 use crate::jobs::verify::{BackupLine, SourceReport, VerifyReport};
-use crate::repository::BackupId;
+use crate::repository::{BackupId, Looked};
 
 /// What a job came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Summary {
     pub backup: Option<RunBackup>,
     /// What it measured.
     pub figures: Figures,
+    /// What a verification that went well looked at.
+    pub looked_at: Option<Looked>,
     /// The first that it found wrong.
     pub error: Option<RunError>,
     /// The key of the full report.
@@ -45,7 +47,8 @@ impl Summary {
     /// Of a job that did what it should.
     pub fn done() -> Self {
         let figures = Figures::default();
-        Self { outcome: Outcome::Done, backup: None, figures, error: None, report: None, cost: None }
+        let outcome = Outcome::Done;
+        Self { outcome, backup: None, figures, looked_at: None, error: None, report: None, cost: None }
     }
 }
 
@@ -120,7 +123,9 @@ impl Summarized for SourceReport {
             [one] => id_of(&one.backup).map(|id| RunBackup { id, tier: one.tier }),
             _ => None,
         };
-        Summary { outcome, backup, figures, error, report: self.kept_as.clone(), cost: None }
+        let looked_at = Looked::at_all(self.backups.iter().map(|line| (self.look(line), line.level)))
+            .filter(|_| outcome == Outcome::Done);
+        Summary { backup, figures, looked_at, error, report: self.kept_as.clone(), outcome, cost: None }
     }
 }
 
@@ -190,7 +195,7 @@ impl Summarized for RestoreTestReport {
             Some(error) => (Outcome::of_error(&error), Some(RunError::from(&error))),
         };
         let backup = Some(RunBackup { id: self.backup.id, tier: self.backup.tier });
-        Summary { outcome, backup, figures, error, report: Some(self.key.clone()), cost: None }
+        Summary { outcome, backup, figures, error, report: Some(self.key.clone()), ..Summary::done() }
     }
 
     fn failure(&self) -> Option<Error> {

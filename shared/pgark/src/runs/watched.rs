@@ -182,6 +182,7 @@ impl<'a> Run<'a> {
             outcome: None,
             backup: None,
             figures: Figures::default(),
+            looked_at: None,
             error: None,
             report: None,
             cost: None,
@@ -224,6 +225,7 @@ impl<'a> Run<'a> {
                 self.record.outcome = Some(summary.outcome);
                 self.record.backup = summary.backup;
                 self.record.figures = summary.figures;
+                self.record.looked_at = summary.looked_at;
                 self.record.error = summary.error;
                 self.record.report = summary.report;
                 self.record.cost = summary.cost;

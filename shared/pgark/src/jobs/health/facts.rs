@@ -39,7 +39,7 @@ pub(super) async fn gather(app: &App, source: &SourceName, now: Timestamp) -> Re
     facts.changes = since_the_one_before(repository, source, &facts.good).await;
     facts.replicas = replicas::asked_for(repository.store(), source, &facts, now).await?;
     runs(repository, source, now, &mut facts).await?;
-    proofs::verified(repository, source, &mut facts).await?;
+    proofs::verified(repository, source, app.settings.watch.health.verify_level, &mut facts).await?;
     proofs::restored(repository, source, &mut facts).await?;
     unfinished_uploads(repository, source, &mut facts).await?;
     Ok(facts)

@@ -10,7 +10,7 @@ use super::*;
 use crate::app::Outside;
 use crate::config::{Needs, RawSettings};
 use crate::repository::manifest::tests::sample;
-use crate::repository::{BackupRef, Tier};
+use crate::repository::{BackupRef, Level, Tier};
 use crate::runs::{Figures, JobName, Outcome, RunBackup, RunRecord};
 
 const NOW: &str = "2026-11-21T12:00:00Z";
@@ -84,6 +84,7 @@ impl World {
             outcome,
             backup: Some(RunBackup { id, tier: Tier::Daily }),
             figures: Figures::default(),
+            looked_at: None,
             error: None,
             report: None,
             cost: None,
@@ -214,6 +215,30 @@ async fn a_verification_that_did_not_look_at_all_of_it_is_no_proof() {
         world.half_verified(&(now() - hours.hours()), id, objects_read, sampled).await;
         let figures = world.check().await.verdict.figures;
         assert_eq!(figures.last_verify_age_seconds, Some(32_400.0), "{objects_read} {sampled}");
+    }
+}
+
+/// The newest of the fortnight's looked at the content, nine hours ago; one hour ago one looked at the stored bytes.
+#[tokio::test]
+async fn a_verification_counts_if_it_looked_as_deep_as_is_demanded() {
+    for (demanded, level, age) in [
+        (None, Level::Stored, 3_600.0),
+        (Some("stored"), Level::Stored, 3_600.0),
+        (Some("content"), Level::Content, 32_400.0),
+    ] {
+        let raw = RawSettings { health_verify_level: demanded.map(str::to_owned), ..RawSettings::default() };
+        let world = World::after_a_fortnight(raw).await;
+        let place = format!("daily/shop/{}", BackupId::new(now() - 10.hours(), 0));
+        let at = now() - 1.hours();
+        let stored = json!({
+            "format_version": "1.0", "scope": "latest", "level": "stored", "finished_at": at, "sample": null,
+            "backups": [{ "backup": place, "level": "stored", "objects": 3, "objects_read": 3, "findings": 0 }],
+            "findings": [], "failures": [],
+        });
+        world.report(ReportKind::Verify, &at, stored).await;
+        let report = world.check().await;
+        assert_eq!(report.last_verify.as_ref().and_then(|proof| proof.level), Some(level), "{demanded:?}");
+        assert_eq!(report.verdict.figures.last_verify_age_seconds, Some(age), "{demanded:?}");
     }
 }
 

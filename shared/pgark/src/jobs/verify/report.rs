@@ -8,6 +8,7 @@ use super::Level;
 use super::sample::{Cursor, Share};
 use crate::error::{Error, ErrorKind, Exit};
 use crate::repository::part::Part;
+use crate::repository::proof::Look;
 use crate::repository::{BackupRef, SourceName, Tier};
 use crate::signature::SignatureCheck;
 
@@ -143,6 +144,13 @@ impl Finding {
 }
 
 impl SourceReport {
+    /// How far it came with one backup.
+    pub(crate) fn look(&self, line: &BackupLine) -> Look {
+        let failures = self.failures.iter().filter(|failure| failure.backup == line.backup).count();
+        let BackupLine { objects, objects_read, findings, .. } = *line;
+        Look { objects, objects_read, findings, failures, sampled: self.sample.is_some() }
+    }
+
     /// Files something under findings or failures, and logs it.
     pub(super) fn add(&mut self, found: Finding) {
         let Finding { code, backup, object, message, .. } = &found;

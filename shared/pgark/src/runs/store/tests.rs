@@ -29,6 +29,7 @@ fn record(id: &str, job: JobName, outcome: Option<Outcome>) -> RunRecord {
         outcome,
         backup: None,
         figures: Figures::default(),
+        looked_at: None,
         error: None,
         report: None,
         cost: None,

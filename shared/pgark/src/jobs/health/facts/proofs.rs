@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::error::{ErrorKind, Result};
 use crate::health::{Facts, Proof};
 use crate::repository::proof::Look;
-use crate::repository::{BackupId, ReportKind, Repository, SourceName, keys};
+use crate::repository::{BackupId, Level, ReportKind, Repository, SourceName, keys};
 
 /// No proof is looked for further back than so many reports.
 const REPORTS_LOOKED_AT: usize = 100;
@@ -32,6 +32,7 @@ struct VerifiedBackup {
     objects: usize,
     objects_read: usize,
     findings: usize,
+    level: Level,
 }
 
 impl Verification {
@@ -61,19 +62,26 @@ struct Times {
     recovery_seconds: f64,
 }
 
-/// The last time that a backup was read as a whole and nothing wrong was found in it.
-pub(super) async fn verified(repository: &Repository, source: &SourceName, facts: &mut Facts) -> Result<()> {
+/// The last time that a backup was read as a whole, as deep as is demanded, and nothing wrong was found in it.
+pub(super) async fn verified(
+    repository: &Repository,
+    source: &SourceName,
+    demanded: Level,
+    facts: &mut Facts,
+) -> Result<()> {
     facts.verified = newest(
         repository,
         source,
         ReportKind::Verify,
         &mut facts.not_looked_at,
         |report: Verification, key| {
-            let good = report.backups.iter().rev().find(|line| report.is_proof(line))?;
+            let good =
+                report.backups.iter().rev().find(|line| line.level >= demanded && report.is_proof(line))?;
             Some(Proof {
                 at: report.finished_at,
                 backup: good.backup.clone(),
                 report: key,
+                level: Some(good.level),
                 recovery_seconds: None,
             })
         },
@@ -96,6 +104,7 @@ pub(super) async fn restored(repository: &Repository, source: &SourceName, facts
                 at: report.finished_at,
                 backup: report.backup.id.to_string(),
                 report: key,
+                level: None,
                 recovery_seconds: seconds,
             };
             match report.result.as_str() {
