@@ -112,7 +112,7 @@ fn labels_without_their_provider_are_named() -> Result {
     let vault = Vault::new()?;
     vault.backup(&source.url(), &[])?;
     let restored = server.create_database("restored")?;
-    let (code, error) = vault.refused(&["restore", "latest", "--to", &restored.url()])?;
+    let (code, error) = vault.refused(&["restore", "latest", "--to", &restored.url(), "--exit-on-error"])?;
     assert_eq!(code, 1, "{error}");
     assert_eq!(error["object"], "SECURITY LABEL public.TABLE t");
     assert!(error["message"].to_string().contains("provider"), "{error}");
