@@ -78,6 +78,7 @@ const NOT_IN_THE_TEMPLATE: &[(&str, &str)] = &[
     ("PGARK_CHUNK_BYTES", "the default suits"),
     ("PGARK_LOCK_TIMEOUT", "the default suits"),
     ("PGARK_HEALTH_RUN_TIME", "a function has 15 minutes"),
+    ("PGARK_HEALTH_VERIFY_LEVEL", "the function verify has no secret key, so it never looks at the content"),
     ("AWS_ENDPOINT_URL", "the function is at Amazon"),
     ("AWS_ENDPOINT_URL_S3", "the function is at Amazon"),
     ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "the function is at Amazon"),
