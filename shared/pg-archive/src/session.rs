@@ -3,7 +3,7 @@
 //! Text rows are what catalogs are read with: the values go into SQL text again, and the simple query
 //! protocol leaves no prepared statement behind for a pooler to trip over.
 //!
-//! Text goes in the encoding of the database, unless the session is told otherwise, so that nothing is converted. Here
+//! Text goes in the encoding of the database, unless the session was opened with another one, so that nothing is converted. Here
 //! it is a string of [`raw_text`](crate::raw_text) in both directions.
 
 use std::sync::Arc;

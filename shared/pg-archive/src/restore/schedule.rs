@@ -140,7 +140,7 @@ impl Schedule {
         schedule
     }
 
-    /// The task to start now, if there is one. It counts as running until [`Self::done`] or [`Self::refused`] is told.
+    /// The task to start now, if there is one. It counts as running until [`Self::done`] or [`Self::refused`] is called.
     pub(super) fn next(&mut self) -> Next {
         loop {
             if let Some(index) = self.startable() {
