@@ -27,27 +27,6 @@ pub(super) fn add(catalog: &mut Catalog) {
             parent.attachments.push(attach);
         }
     }
-    wait_for_those_below(catalog);
-}
-
-/// An index that is partitioned itself is attached when all of its own partitions are: the server makes it valid with
-/// the last one, and then the index above it. In several sessions at once, without an order, that is the server's to get
-/// right, and a foreign key to the table above finds no valid index where it does not.
-fn wait_for_those_below(catalog: &mut Catalog) {
-    let attachments: Vec<(DumpId, DumpId)> = catalog
-        .objects()
-        .iter()
-        .filter_map(|object| match &object.kind {
-            Kind::IndexAttach(attach) => Some((object.id, attach.index)),
-            _ => None,
-        })
-        .collect();
-    for (attachment, index) in attachments {
-        let Kind::Index(index) = &catalog.get(index).kind else { continue };
-        for below in index.attachments.clone() {
-            catalog.get_mut(attachment).depend_on(below);
-        }
-    }
 }
 
 /// The indexes of partitions which belong to a partitioned index: table, index, OID of the partitioned index.
