@@ -1,5 +1,5 @@
 //! Restores onto targets that somebody else prepared: `public` with an owner, extensions and schemas of an administrator,
-//! a role that is no superuser. What is there already is used as it is, what the role may not do is named with its cure,
+//! a role without superuser. What is there already is used as it is, what the role may not do is named with its cure,
 //! and the rest comes.
 
 use anyhow::Context as _;

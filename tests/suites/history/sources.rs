@@ -139,7 +139,7 @@ fn the_databases_of_a_server_are_found_but_for_those_that_are_left_out() -> Resu
     let all = call("backup")?.with(["--source", "main"]).run()?.done()?;
     assert_eq!(all["done"], 2, "{all}");
 
-    // A database that is gone and a table that is emptied fail nothing, and are told by run, record and health.
+    // A database that is gone and a table that is emptied fail nothing, and run, record and health report them.
     server.psql("drop database \"App Two\"")?;
     in_app("truncate t")?;
     let all = call("backup")?.with(["--source", "main"]).run()?.done()?;

@@ -1,7 +1,7 @@
 //! What is no longer as it was, from one backup to the next: another server under the same source, tables that are emptied,
 //! collapsed or gone though the total stays. Pure.
 //!
-//! Only the newest backup is held against the one before, so each change is told once, by the backup that met it and by health
+//! Only the newest backup is held against the one before, so each change is reported once, by the backup that met it and by health
 //! until the next one. These are warnings: a table may be emptied on purpose, and a server moved.
 
 use std::collections::{BTreeMap, BTreeSet};

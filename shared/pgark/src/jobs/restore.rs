@@ -371,7 +371,7 @@ impl Prepared {
         }
         let target = self.target.clone();
         let properties = self.database_properties();
-        // Without the demand for all, what the target will refuse is told in the end, and stops nothing.
+        // Without the demand for all, what the target refuses is listed at the end and stops nothing.
         if self.options.exit_on_error
             && let Err(error) = self.try_all(app, &target, &properties, stop).await
         {

@@ -1,7 +1,7 @@
 //! When a verification counts as a proof that a backup is intact. The one rule for prune, health and whoever shows proofs.
 //!
 //! A look that failed, was stopped, or read a part proves nothing: neither that a backup is whole, nor that somebody looked
-//! in time. How deep it looked is told beside it: bytes as stored, or down to rows.
+//! in time. The depth of the look is reported beside it: bytes as stored, or down to rows.
 
 use serde::{Deserialize, Serialize};
 

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::repository::{Filter, Repository, SourceName};
 use crate::retention::earlier;
 
-/// So long after its last backup it is told that a source is gone.
+/// How long after its last backup a missing source is still reported.
 const VANISHED_TOLD: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// The sources of a run.

@@ -49,7 +49,7 @@ impl Prepared {
         let Some(target) = self.rehearsal_place().await? else {
             self.warnings.push(
                 "the definitions were not tried: the new database is not there yet, and no other database of the server \
-                 is empty. What the server does not take is told by the restore itself"
+                 is empty. The restore itself will report what the server refuses"
                     .to_owned(),
             );
             return Ok(Vec::new());

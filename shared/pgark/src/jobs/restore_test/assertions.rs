@@ -3,7 +3,7 @@
 //! They run read-only, one after the other, on one session. One that fails does not keep the others from running.
 //!
 //! The value that an assertion returned is what its author asked for, and stands in the report. What the server says when
-//! it refuses one is not: of that, nothing that may hold a value of a row is told.
+//! it refuses one is not: the report leaves out whatever of that may hold a value of a row.
 
 use pg_archive::connect::Target;
 use pg_archive::session::Session;
